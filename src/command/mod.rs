@@ -1,0 +1,160 @@
+//! The verbs of the binary.
+//!
+//! Guarantees: `--help` is the manual; exit codes are 0 (well), 1 (failed while running), 2 (wrong usage), 78 (wrong
+//! configuration); a mistake is told in lines a person can act on, on standard error.
+//! Does not know: how anything works.
+
+pub mod demo;
+mod hash_password;
+mod keygen;
+mod serve;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, LoadOptions, Mistake};
+
+const CONFIGURATION: u8 = 78;
+
+/// A gate in front of an HTTP API: validates the access JWT of every request, and issues, rotates and revokes those
+/// tokens itself
+#[derive(Parser)]
+#[command(
+    name = "portcullis",
+    version,
+    arg_required_else_help = false,
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Settings are read from defaults, then the file, then the environment, then these flags; the last one wins.
+  PORTCULLIS_SERVER__LISTEN=0.0.0.0:8080 portcullis        a variable for every key: PORTCULLIS_SECTION__KEY
+  portcullis --set token.access_ttl=5m                     any key as a flag
+  portcullis check --upstream http://127.0.0.1:3000        say all that is wrong, start nothing
+
+First steps:
+  portcullis demo                                          see it work, nothing else needed
+  portcullis hash-password                                 make the password_hash of a user for users.toml
+
+Exit codes: 0 well, 1 failed while running, 2 wrong usage, 78 wrong configuration.
+Signals: TERM and INT drain and end, a second one ends at once."
+)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+/// Where settings come from.
+#[derive(Args)]
+#[command(next_help_heading = "Settings")]
+struct Settings {
+    /// Configuration file; without this ./config.toml is read if it is there
+    #[arg(long, short, value_name = "FILE", env = "PORTCULLIS_CONFIG")]
+    config: Option<PathBuf>,
+    /// Address and port to listen on (server.listen)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The API behind the gate (upstream.url)
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// Where keys and sessions are kept (data_dir)
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Any other setting, as in --set token.access_ttl=5m; can be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the gate (what happens without a command)
+    Serve(Settings),
+    /// Say all that is wrong with the configuration, keys and users file, and start nothing
+    Check(Settings),
+    /// Print the configuration in effect and where each value comes from; secrets are hidden
+    Config(Settings),
+    /// Show the whole story with a sample SMS API, in one process
+    Demo(demo::DemoArgs),
+    /// Make the password_hash of a user: reads the password from the terminal or standard input
+    HashPassword,
+    /// Make a secret or private key
+    Keygen(keygen::KeygenArgs),
+}
+
+fn key_value(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+/// Parses the arguments, does what they say, and tells how it went.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.verb {
+        None => with_config(&cli.settings, serve::run),
+        Some(Verb::Serve(settings)) => with_config(&settings, serve::run),
+        Some(Verb::Check(settings)) => with_config(&settings, serve::check),
+        Some(Verb::Config(settings)) => with_config(&settings, |config| {
+            print!("{}", config.effective());
+            ExitCode::SUCCESS
+        }),
+        Some(Verb::Demo(args)) => outcome(demo::run(args)),
+        Some(Verb::HashPassword) => outcome(hash_password::run()),
+        Some(Verb::Keygen(args)) => outcome(keygen::run(args)),
+    }
+}
+
+fn with_config(settings: &Settings, verb: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    let shortcuts = [
+        ("server.listen", &settings.listen),
+        ("upstream.url", &settings.upstream),
+        ("data_dir", &settings.data_dir),
+    ];
+    let shortcuts = shortcuts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
+    let loaded = config::load(LoadOptions {
+        file: settings.config.clone(),
+        environment: config::process_environment(),
+        flags: shortcuts.chain(settings.set.iter().cloned()).collect(),
+    });
+    match loaded {
+        Ok(config) => verb(config),
+        Err(mistakes) => {
+            tell(&mistakes);
+            ExitCode::from(CONFIGURATION)
+        }
+    }
+}
+
+fn tell(mistakes: &[Mistake]) {
+    for mistake in mistakes {
+        eprintln!("{mistake}");
+    }
+    let number = mistakes.len();
+    eprintln!("portcullis: {number} {} in the configuration", if number == 1 { "mistake" } else { "mistakes" });
+}
+
+fn outcome<E: Error>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("portcullis: {}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}

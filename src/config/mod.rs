@@ -1,0 +1,190 @@
+//! The configuration: built-in defaults, under `config.toml`, under `PORTCULLIS_SECTION__KEY` variables, under flags.
+//!
+//! Guarantees: [`load`] yields either a [`Config`] in which every value has its type, its range and no contradiction,
+//! or every mistake at once, each with its place. No secret appears in a mistake, in `Debug`, or in what is printed.
+//! Does not know: any running thing. It binds no port and opens no key; rooms receive their own section.
+//!
+//! A configuration is parsed twice. First what was written (`file`, `environment`, `written`), then what is trusted:
+//! each section below asks the `reader` for its keys. A key is known because a section asks for it; there is no other
+//! list.
+
+mod effective;
+mod environment;
+mod file;
+mod kind;
+mod limits;
+mod log;
+mod mistake;
+mod path;
+mod quantity;
+mod reader;
+mod route;
+mod routes;
+mod secret;
+mod server;
+mod shape;
+mod signing_secret;
+mod store;
+mod token;
+mod upstream;
+mod written;
+
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+pub use self::effective::Setting;
+pub use self::environment::process_environment;
+pub use self::limits::{Limits, SignInLimits};
+pub use self::log::{AccessLog, Log, LogFormat, LogLevel};
+pub use self::mistake::{Mistake, Place};
+pub use self::route::{Demand, RouteRule};
+pub use self::routes::{BasicAuth, DeviceRegistration, Preset, Routes, Unmatched};
+pub use self::secret::Secret;
+pub use self::server::Server;
+pub use self::store::{RecordAddresses, Store};
+pub use self::token::{AccessOverlap, KeySource, OnReuse, Token, TokenType};
+pub use self::upstream::{Credentials, Origin, Upstream};
+pub use crate::keys::Algorithm;
+
+use self::file::File;
+use self::reader::Reader;
+use self::written::Written;
+
+/// The file that is read if no other is named; it may be missing.
+const DEFAULT_FILE: &str = "config.toml";
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The file named by `--config` or `PORTCULLIS_CONFIG`, which must exist. Without it `config.toml` in the working
+    /// directory is read if it is there.
+    pub file: Option<PathBuf>,
+    /// Variables; those that do not begin with `PORTCULLIS_` are ignored. See [`process_environment`].
+    pub environment: Vec<(String, String)>,
+    /// Settings of the command line, as dotted key and text. Of two with the same key the last one wins.
+    pub flags: Vec<(String, String)>,
+}
+
+/// Everything that can be configured, as it is trusted. Paths are relative to the process's working directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where keys, snapshot and journal live.
+    pub data_dir: PathBuf,
+    /// Worker threads, at least one: as many as written, or as the CPU quota allows.
+    pub workers: NonZero<usize>,
+    pub server: Server,
+    pub limits: Limits,
+    pub log: Log,
+    pub upstream: Upstream,
+    pub token: Token,
+    pub users: Users,
+    pub routes: Routes,
+    pub profiles: Profiles,
+    pub store: Store,
+    settings: Vec<Setting>,
+}
+
+/// `[users]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Users {
+    /// The users file.
+    pub file: PathBuf,
+}
+
+/// `[profiles.*]`: which dialects of the token endpoints are spoken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profiles {
+    pub smsgate: SmsgateProfile,
+}
+
+/// `[profiles.smsgate]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct SmsgateProfile {
+    pub enabled: bool,
+}
+
+/// Reads all layers. On failure every mistake is listed: the file's in the order of its lines, then the environment's,
+/// then the command line's. Only a file that is missing or no TOML hides what else may be wrong with its values.
+pub fn load(options: LoadOptions) -> Result<Config, Vec<Mistake>> {
+    let file = match &options.file {
+        Some(path) => File::read(path, true),
+        None => File::read(Path::new(DEFAULT_FILE), false),
+    };
+    assemble(file, options.environment, options.flags)
+}
+
+fn assemble(
+    file: Result<Option<File>, Mistake>,
+    environment: Vec<(String, String)>,
+    flags: Vec<(String, String)>,
+) -> Result<Config, Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    // Reading nothing at all asks for every key there is.
+    let everything = Config::default();
+    let known: Vec<&str> = everything.settings.iter().map(|setting| &*setting.key).collect();
+    let variables = environment::settings(environment, &known, &mut mistakes);
+    let (flags, unknown): (Vec<_>, Vec<_>) = flags.into_iter().partition(|(key, _)| known.contains(&&**key));
+    mistakes.extend(unknown.iter().map(|(key, _)| reader::unknown_flag(key, &known)));
+
+    let written = file.and_then(|file| Written::new(file, variables, flags));
+    let config = match written {
+        Ok(written) => {
+            let (config, found) = Config::read(Reader::new(written));
+            mistakes.extend(found);
+            Some(config)
+        }
+        Err(mistake) => {
+            mistakes.push(mistake);
+            None
+        }
+    };
+    mistakes.sort_by(|a, b| a.place.cmp(&b.place));
+    config.filter(|_| mistakes.is_empty()).ok_or(mistakes)
+}
+
+impl Config {
+    /// Each key in effect with its value and source, in the order of `config.toml`.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// The configuration in effect as a commented TOML file. Secrets show as `[secret]`.
+    pub fn effective(&self) -> String {
+        effective::to_toml(&self.settings)
+    }
+
+    fn read(mut reader: Reader) -> (Self, Vec<Mistake>) {
+        let r = &mut reader;
+        let data_dir = r.path("data_dir", "data");
+        let workers = match NonZero::new(r.number("workers", 0, 0..=1024)) {
+            Some(workers) => workers,
+            // Honours the quota of the control group as well as the CPU mask.
+            None => std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+        };
+        let server = Server::read(r);
+        let limits = Limits::read(r, workers);
+        let log = Log::read(r);
+        let upstream = Upstream::read(r, &server);
+        let token = Token::read(r);
+        let users = Users { file: r.path("users.file", "users.toml") };
+        let mut routes = Routes::read(r);
+        let profiles = Profiles { smsgate: SmsgateProfile { enabled: r.flag("profiles.smsgate.enabled", true) } };
+        let store = Store::read(r);
+        // Last, because their `[[route]]` tables must follow everything that stands in no table of theirs.
+        routes.rules = RouteRule::read_all(r);
+        let (settings, mistakes) = reader.finish();
+        let config =
+            Self { data_dir, workers, server, limits, log, upstream, token, users, routes, profiles, store, settings };
+        (config, mistakes)
+    }
+}
+
+/// What an empty configuration means.
+impl Default for Config {
+    fn default() -> Self {
+        Self::read(Reader::new(Written::default())).0
+    }
+}

@@ -1,0 +1,139 @@
+//! `[[route]]`: one rule, what a path and its methods demand.
+//!
+//! Guarantees: a rule has a canonical pattern and makes exactly one demand, and no two rules decide the same request.
+//! Does not know: how rules are compiled and matched, or which scopes and roles anybody has.
+
+use http::Method;
+
+use super::kind::Choice;
+use super::mistake::quoted;
+use super::path;
+use super::reader::Reader;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteRule {
+    /// Absolute; `{name}` stands for one segment, a last segment `*` for any remainder.
+    pub path: String,
+    /// All methods if absent.
+    pub methods: Option<Vec<Method>>,
+    pub demand: Demand,
+}
+
+/// What a rule demands of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// A valid token with this scope.
+    Scope(String),
+    /// A valid token of a user with this role.
+    Role(String),
+    /// Nothing; the identity headers are still removed.
+    Public,
+    /// Nothing, and `Authorization` is left for the upstream.
+    Passthrough,
+    /// Any valid token.
+    Authenticated,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Access {
+    Public,
+    Passthrough,
+    Authenticated,
+}
+
+impl RouteRule {
+    pub(super) fn read_all(r: &mut Reader) -> Vec<Self> {
+        let mut rules: Vec<Self> = Vec::new();
+        for n in 0..r.tables("route") {
+            let Some(rule) = Self::read(r, n) else {
+                continue;
+            };
+            if rules.iter().any(|earlier| earlier.decides_with(&rule)) {
+                r.mistake(&format!("route.{n}.path"), "is decided by an earlier [[route]] already");
+            }
+            rules.push(rule);
+        }
+        rules
+    }
+
+    fn read(r: &mut Reader, n: usize) -> Option<Self> {
+        let key = |word: &str| format!("route.{n}.{word}");
+        let path = r.optional_parsed(&key("path"), path::pattern);
+        let methods = r.optional_list(&key("methods"), method);
+        let scope = r.optional_parsed(&key("scope"), scope);
+        let role = r.optional_parsed(&key("role"), role);
+        let access = r.optional_choice::<Access>(&key("access"));
+
+        let table = format!("route.{n}");
+        let keys = [key("path"), key("methods"), key("scope"), key("role"), key("access")];
+        let [of_path, of_methods, of_scope, of_role, of_access] = keys.each_ref().map(String::as_str);
+        r.contradiction_if(path.is_none(), &[&table, of_path], "lacks a path");
+        if methods.as_ref().is_some_and(Vec::is_empty) {
+            r.contradiction_if(true, &[of_methods], "must not be empty: leave it out for all methods");
+        }
+        let made = [scope.is_some(), role.is_some(), access.is_some()].iter().filter(|made| **made).count();
+        let text = match made {
+            0 => "needs one of scope, role and access",
+            _ => "must have only one of scope, role and access",
+        };
+        r.contradiction_if(made != 1, &[&table, of_scope, of_role, of_access], text);
+        let demand = match (scope, role, access) {
+            (Some(scope), ..) => Demand::Scope(scope),
+            (_, Some(role), _) => Demand::Role(role),
+            (.., Some(Access::Public)) => Demand::Public,
+            (.., Some(Access::Passthrough)) => Demand::Passthrough,
+            (.., Some(Access::Authenticated)) => Demand::Authenticated,
+            (None, None, None) => return None,
+        };
+        Some(Self { path: path?, methods, demand })
+    }
+
+    /// Whether some request would match both rules equally well.
+    fn decides_with(&self, other: &Self) -> bool {
+        let both = match (&self.methods, &other.methods) {
+            (Some(ours), Some(theirs)) => ours.iter().any(|method| theirs.contains(method)),
+            // A rule for named methods is more particular than one for all.
+            (None, None) => true,
+            _ => false,
+        };
+        both && shape(&self.path) == shape(&other.path)
+    }
+}
+
+/// The pattern without the names in it, and without case, which matching ignores.
+fn shape(path: &str) -> String {
+    let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+    segments.collect::<Vec<_>>().join("/").to_ascii_lowercase()
+}
+
+fn method(text: &str) -> Result<Method, String> {
+    let right = !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+    let wrong = || match text.to_ascii_uppercase() {
+        upper if !upper.is_empty() && upper.bytes().all(|b| b.is_ascii_uppercase()) => {
+            format!("{} is not a method: write `{upper}`", quoted(text))
+        }
+        _ => format!("{} is not a method", quoted(text)),
+    };
+    if right { Method::from_bytes(text.as_bytes()).map_err(|_| wrong()) } else { Err(wrong()) }
+}
+
+/// RFC 6749 section 3.3: one scope-token.
+fn scope(text: &str) -> Result<String, String> {
+    let right = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    if !text.is_empty() && text.bytes().all(right) {
+        return Ok(text.into());
+    }
+    Err(format!("{} is not one scope, such as `items:read`", quoted(text)))
+}
+
+fn role(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err(format!("{} is not a role's name", quoted(text)));
+    }
+    Ok(text.into())
+}
+
+impl Choice for Access {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("public", Self::Public), ("passthrough", Self::Passthrough), ("authenticated", Self::Authenticated)];
+}

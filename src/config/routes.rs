@@ -1,0 +1,99 @@
+//! `[routes]`: what is demanded where nothing more particular is said.
+//!
+//! Guarantees: prefixes are canonical, and the one towards the upstream is always filled in.
+//! Does not know: the preset's table, and how a request is matched.
+
+use super::kind::Choice;
+use super::path;
+use super::reader::Reader;
+use super::route::RouteRule;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Routes {
+    pub preset: Preset,
+    /// What stands in front of the API's paths for clients: empty, or `/3rdparty/v1` without a slash at its end.
+    pub prefix: String,
+    /// The same towards the upstream, below its base.
+    pub upstream_prefix: String,
+    pub unmatched: Unmatched,
+    pub basic_auth: BasicAuth,
+    pub device_registration: DeviceRegistration,
+    /// The `[[route]]` tables in the order of the file.
+    pub rules: Vec<RouteRule>,
+}
+
+/// A table of route rules that comes with the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    Smsgate,
+    None,
+}
+
+/// What a path demands that no rule matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmatched {
+    Deny,
+    /// Any valid token.
+    Authenticated,
+}
+
+/// Whether a user name and password are taken in place of a token on API routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BasicAuth {
+    Allow,
+    Deny,
+}
+
+/// Whether new devices may register through the gate (`POST /mobile/v1/device` of the preset).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceRegistration {
+    Allow,
+    Deny,
+}
+
+impl Routes {
+    /// Everything but the rules.
+    pub(super) fn read(r: &mut Reader) -> Self {
+        let preset = r.choice("routes.preset", Preset::Smsgate);
+        let prefix = r.parsed("routes.prefix", "/3rdparty/v1".into(), written_prefix);
+        let upstream_prefix = r.parsed("routes.upstream_prefix", String::new(), |text| match text {
+            "" => Ok(String::new()),
+            text => written_prefix(text),
+        });
+        let upstream_prefix = if upstream_prefix.is_empty() { &prefix } else { &upstream_prefix };
+        Self {
+            preset,
+            upstream_prefix: trusted_prefix(upstream_prefix),
+            prefix: trusted_prefix(&prefix),
+            unmatched: r.choice("routes.unmatched", Unmatched::Deny),
+            basic_auth: r.choice("routes.basic_auth", BasicAuth::Allow),
+            device_registration: r.choice("routes.device_registration", DeviceRegistration::Allow),
+            rules: Vec::new(),
+        }
+    }
+}
+
+/// As it was written, so that it is shown that way; [`trusted_prefix`] comes afterwards.
+fn written_prefix(text: &str) -> Result<String, String> {
+    path::prefix(text).map(|_| text.into())
+}
+
+fn trusted_prefix(written: &str) -> String {
+    if written == "/" { String::new() } else { written.into() }
+}
+
+impl Choice for Preset {
+    const NAMES: &'static [(&'static str, Self)] = &[("smsgate", Self::Smsgate), ("none", Self::None)];
+}
+
+impl Choice for Unmatched {
+    const NAMES: &'static [(&'static str, Self)] = &[("deny", Self::Deny), ("authenticated", Self::Authenticated)];
+}
+
+impl Choice for BasicAuth {
+    const NAMES: &'static [(&'static str, Self)] = &[("allow", Self::Allow), ("deny", Self::Deny)];
+}
+
+impl Choice for DeviceRegistration {
+    const NAMES: &'static [(&'static str, Self)] = &[("allow", Self::Allow), ("deny", Self::Deny)];
+}

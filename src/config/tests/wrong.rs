@@ -1,0 +1,149 @@
+//! Wrong configurations, one mistake each.
+//!
+//! Guarantees: every snippet has exactly the mistake beside it, at its line and column.
+//! Does not know: several mistakes at once.
+
+use super::*;
+
+/// Each snippet and the beginning of the one mistake in it.
+const WRONG: &[(&str, &str)] = &[
+    // Names and shapes.
+    ("worker = 1", "config.toml:1:1: worker: unknown key (did you mean `workers`?)"),
+    ("[sever]\nlisten = ''", "config.toml:1:2: sever: unknown section (did you mean `server`?)"),
+    ("[server]\nissuer = ''", "config.toml:2:1: server.issuer: unknown key (did you mean `token.issuer`?)"),
+    ("'server.listen' = ''", "config.toml:1:1: \"server.listen\": unknown key"),
+    ("server.listen.port = 1", "config.toml:1:8: server.listen: must be text in quotes, not a section"),
+    ("server = 3", "config.toml:1:1: server: is a section: write `[server]` and its keys below it"),
+    ("[[server]]\nlisten = ''", "config.toml:1:3: server: is a section"),
+    ("[limits]\nsignin = 1", "config.toml:2:1: limits.signin: is a section"),
+    ("[profiles.form]\nenabled = true", "config.toml:1:11: profiles.form: unknown section"),
+    ("server.listen = 1979-05-27", "config.toml:1:17: server.listen: must be text in quotes, not a date"),
+    ("workers = '4'", "config.toml:1:11: workers: must be a number: leave out the quotes"),
+    ("workers = 1.5", "config.toml:1:11: workers: must be a whole number"),
+    ("workers = -1", "config.toml:1:11: workers: must not be negative"),
+    ("workers = 1\nworkers = 2", "config.toml:2:1: duplicate key `workers` in document root"),
+    ("data_dir = ''", "config.toml:1:12: data_dir: must not be empty"),
+    (
+        "[profiles.smsgate]\nenabled = 1",
+        "config.toml:2:11: profiles.smsgate.enabled: must be true or false, not a number",
+    ),
+    // Values.
+    ("server.listen = ''", "config.toml:1:17: server.listen: must not be empty"),
+    ("server.listen = ':80'", "config.toml:1:17: server.listen: `:80` is not an IP address and a port"),
+    ("server.trusted_proxies = '10.0.0.0/8'", "config.toml:1:26: server.trusted_proxies: must be a list"),
+    (
+        "server.trusted_proxies = [\n  '10.0.0.0/8',\n  '10.0.0.0/99',\n]",
+        "config.toml:3:3: server.trusted_proxies: `10.0.0.0/99` is not an IP address",
+    ),
+    ("server.trusted_proxies = [10]", "config.toml:1:27: server.trusted_proxies: must be text in quotes"),
+    ("limits.max_header_bytes = 100", "config.toml:1:27: limits.max_header_bytes: must be at least 8KiB"),
+    ("limits.max_body_bytes = '1GiB'", "config.toml:1:25: limits.max_body_bytes: must be at most 16MiB"),
+    ("limits.max_body_bytes = '64KB'", "config.toml:1:25: limits.max_body_bytes: `64KB` is not a size"),
+    ("limits.max_h2_streams = 9999999999", "config.toml:1:25: limits.max_h2_streams: must be at most 65536"),
+    ("limits.header_timeout = '0s'", "config.toml:1:25: limits.header_timeout: must be at least 1ms"),
+    ("limits.basic_cache_ttl = '61s'", "config.toml:1:26: limits.basic_cache_ttl: must be at most 1m"),
+    ("limits.idle_timeout = '999999d'", "config.toml:1:23: limits.idle_timeout: must be at most 87600h"),
+    ("limits.max_uri_bytes = '40KiB'", "config.toml:1:24: limits.max_uri_bytes: limits.max_uri_bytes is above"),
+    ("log.format = 'xml'", "config.toml:1:14: log.format: `xml` is not one of auto, json, text"),
+    ("store.snapshot_interval = '10ms'", "config.toml:1:27: store.snapshot_interval: must be at least 1s"),
+    ("routes.prefix = 'v1'", "config.toml:1:17: routes.prefix: must begin with `/`"),
+    ("routes.upstream_prefix = '/a/'", "config.toml:1:26: routes.upstream_prefix: must not end with `/`"),
+    // The upstream's account.
+    ("upstream.url = 'http://u:p@h'", "config.toml:1:16: upstream.url: must not hold a user name or password"),
+    ("upstream.url = 'http://localhost:8080'", "config.toml:1:16: upstream.url: the upstream is the gate itself"),
+    ("server.listen = '127.0.0.1:3000'", "config.toml:1:17: server.listen: the upstream is the gate itself"),
+    (
+        "upstream.username = 'u'",
+        "config.toml:1:21: upstream.username: is used only with upstream.credentials = \"basic\"",
+    ),
+    (
+        "upstream.password = 'p'",
+        "config.toml:1:21: upstream.password: is used only with upstream.credentials = \"basic\"",
+    ),
+    (
+        "[upstream]\ncredentials = 'basic'\npassword = 'p'",
+        "config.toml:2:15: upstream.credentials: \"basic\" needs upstream.username",
+    ),
+    (
+        "[upstream]\ncredentials = 'basic'\nusername = 'u'",
+        "config.toml:2:15: upstream.credentials: \"basic\" needs upstream.password or upstream.password_file",
+    ),
+    (
+        "[upstream]\ncredentials = 'basic'\nusername = 'u'\npassword = '[secret]'",
+        "config.toml:4:12: upstream.password: is `[secret]`, which stands for a secret that was not shown",
+    ),
+    // Tokens.
+    ("token.algorithm = 'none'", "config.toml:1:19: token.algorithm: unknown algorithm"),
+    ("token.type = 'jwt'", "config.toml:1:14: token.type: `jwt` is not one of at+jwt, JWT"),
+    ("token.leeway = '6m'", "config.toml:1:16: token.leeway: must be at most 5m"),
+    ("token.retry_window = '301s'", "config.toml:1:22: token.retry_window: must be at most 5m"),
+    ("token.access_ttl = '1500ms'", "config.toml:1:20: token.access_ttl: must be whole seconds"),
+    ("token.access_ttl = '2h'", "config.toml:1:20: token.access_ttl: token.access_ttl (2h) must not be longer than"),
+    (
+        "token.access_ttl_max = '5m'",
+        "config.toml:1:24: token.access_ttl_max: token.access_ttl (15m) must not be longer",
+    ),
+    ("token.session_ttl = '1h'", "config.toml:1:21: token.session_ttl: token.refresh_ttl (720h) must not be longer"),
+    ("token.access_overlap = 'never'", "config.toml:1:24: token.access_overlap: `never` is neither a duration"),
+    ("token.audience = ['a', '']", "config.toml:1:24: token.audience: must not be empty"),
+    (
+        "token.secret = 'tooshort'",
+        "config.toml:1:16: token.secret: the secret is 8 bytes long, and HS256 needs at least 32",
+    ),
+    ("token.secret = 'my-secret'", "config.toml:1:16: token.secret: the secret is the well-known default `my-secret`"),
+    ("token.secret = ''", "config.toml:1:16: token.secret: must not be empty"),
+    (
+        "token.secret_file = '/nonexistent/s'",
+        "config.toml:1:21: token.secret_file: /nonexistent/s cannot be read: No such",
+    ),
+    ("token.key_file = 'k.pem'", "config.toml:1:18: token.key_file: is of no use to HS256"),
+    (
+        "[token]\nalgorithm = 'ES256'\nsecret = 'kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
+        "config.toml:3:10: token.secret: is of no use to ES256",
+    ),
+    (
+        "[token]\nkey_file = 'k.pem'\nsecret = 'kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
+        "config.toml:2:12: token.key_file: contradicts token.secret",
+    ),
+    // Routes.
+    ("route = 3", "config.toml:1:9: route: must be tables"),
+    ("[route]\npath = '/a'", "config.toml:1:1: route: must be tables"),
+    ("[[route]]\nscope = 'a'", "config.toml:1:1: route.0: lacks a path"),
+    ("[[route]]\npath = '/a'", "config.toml:1:1: route.0: needs one of scope, role and access"),
+    ("[[route]]\npath = 'a'\nrole = 'b'", "config.toml:2:8: route.0.path: must begin with `/`"),
+    ("[[route]]\npath = '/a'\nscope = 'b c'", "config.toml:3:9: route.0.scope: `b c` is not one scope"),
+    ("[[route]]\npath = '/a'\naccess = 'none'", "config.toml:3:10: route.0.access: `none` is not one of public"),
+    (
+        "[[route]]\npath = '/a'\nrole = 'b'\nmethods = ['get']",
+        "config.toml:4:12: route.0.methods: `get` is not a method: write `GET`",
+    ),
+    ("[[route]]\npath = '/a'\nrole = 'b'\nmethods = []", "config.toml:4:11: route.0.methods: must not be empty"),
+    (
+        "[[route]]\npath = '/a'\nrole = 'b'\nscop = 'c'",
+        "config.toml:4:1: route.0.scop: unknown key (did you mean `scope`?)",
+    ),
+    ("route = [{ path = '/a', role = 'b', x = 1 }]", "config.toml:1:37: route.0.x: unknown key"),
+    (
+        "[[route]]\npath = '/a'\nrole = 'b'\n[[route]]\npath = '/b'\nrole = 'b'\nscope = 'c'",
+        "config.toml:4:1: route.1: must have only one of scope, role and access",
+    ),
+    (
+        "[[route]]\npath = '/a/{id}'\nrole = 'b'\n[[route]]\npath = '/A/{name}'\nrole = 'c'",
+        "config.toml:5:8: route.1.path: is decided by an earlier [[route]] already",
+    ),
+];
+
+#[test]
+fn each_wrong_snippet_has_one_mistake_at_its_place() {
+    assert!(WRONG.len() > 60, "{}", WRONG.len());
+    let mut failures = Vec::new();
+    for (snippet, expected) in WRONG {
+        match layers(snippet, &[], &[]) {
+            Err(found) if found.len() == 1 && found[0].starts_with(expected) => {}
+            other => {
+                failures.push(format!("{snippet}\n  expected {expected}\n  got {:#?}", other.map(|_| "no mistake")))
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}

@@ -1,0 +1,253 @@
+//! `[upstream]`: the API behind the gate.
+//!
+//! Guarantees: the origin is complete and carries no credentials; an account is there exactly if it is used.
+//! Does not know: connections, and whether anything answers there.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use http::Uri;
+
+use super::kind::{Choice, TEN_YEARS};
+use super::path;
+use super::reader::Reader;
+use super::secret::Secret;
+use super::server::Server;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    pub url: Origin,
+    pub credentials: Credentials,
+    pub connect_timeout: Duration,
+    /// From the end of the request to the first byte of the answer.
+    pub first_byte_timeout: Duration,
+    /// Without a byte from the upstream in the middle of an answer.
+    pub idle_timeout: Duration,
+    /// How long an unused connection is kept; zero keeps none.
+    pub keepalive: Duration,
+}
+
+/// Where the upstream is. The name in it is resolved by whoever connects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// A name or an address; IPv6 without brackets.
+    pub host: String,
+    pub port: u16,
+    /// What stands in front of every path: empty, or `/base` without a slash at its end.
+    pub base: String,
+}
+
+/// What the upstream gets to authenticate the gate or the client with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Credentials {
+    /// Nothing but the identity headers.
+    Strip,
+    /// The client's access token.
+    Bearer,
+    /// One account for everybody.
+    Basic { username: String, password: Secret },
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Strip,
+    Bearer,
+    Basic,
+}
+
+impl Upstream {
+    pub(super) fn read(r: &mut Reader, server: &Server) -> Self {
+        let deadline = Duration::from_millis(1)..=TEN_YEARS;
+        let default = Origin { host: "127.0.0.1".into(), port: 3000, base: String::new() };
+        let upstream = Self {
+            url: r.parsed("upstream.url", default, origin),
+            credentials: read_credentials(r),
+            connect_timeout: r.duration("upstream.connect_timeout", Duration::from_secs(5), deadline.clone()),
+            first_byte_timeout: r.duration("upstream.first_byte_timeout", Duration::from_secs(60), deadline.clone()),
+            idle_timeout: r.duration("upstream.idle_timeout", Duration::from_mins(5), deadline),
+            keepalive: r.duration("upstream.keepalive", Duration::from_secs(4), Duration::ZERO..=TEN_YEARS),
+        };
+        r.contradiction_if(
+            upstream.url.is_ours(server),
+            &["upstream.url", "server.listen"],
+            "the upstream is the gate itself: upstream.url and server.listen are the same",
+        );
+        upstream
+    }
+}
+
+fn read_credentials(r: &mut Reader) -> Credentials {
+    const MODE: &str = "upstream.credentials";
+    const USERNAME: &str = "upstream.username";
+    const PASSWORD: [&str; 2] = ["upstream.password", "upstream.password_file"];
+    let mode = r.choice(MODE, Mode::Strip);
+    let username = r.optional_parsed(USERNAME, username);
+    let password = r.secret(PASSWORD[0]);
+    let needless = format!("is used only with {MODE} = \"basic\"");
+    let basic = mode == Mode::Basic;
+    // An account that is left over, or that was believed to be in use, is worth a question.
+    r.contradiction_if(!basic && username.is_some(), &[USERNAME, MODE], &needless);
+    let given = r.given(&PASSWORD);
+    r.contradiction_if(!basic && password.is_some(), &[given, MODE], &needless);
+    r.contradiction_if(basic && username.is_none(), &[MODE, USERNAME], format!("\"basic\" needs {USERNAME}"));
+    let lacks_password = format!("\"basic\" needs {} or {}", PASSWORD[0], PASSWORD[1]);
+    r.contradiction_if(basic && password.is_none(), &[MODE, PASSWORD[0], PASSWORD[1]], lacks_password);
+    match (mode, username, password) {
+        (Mode::Basic, Some(username), Some(password)) => Credentials::Basic { username, password },
+        (Mode::Bearer, ..) => Credentials::Bearer,
+        _ => Credentials::Strip,
+    }
+}
+
+fn username(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("must not be empty".into()),
+        // RFC 7617 section 2: the first colon ends the name.
+        text if text.contains(':') || text.contains(char::is_control) => {
+            Err("must not contain a colon or control characters".into())
+        }
+        text => Ok(text.into()),
+    }
+}
+
+/// Mistakes do not repeat the URL: it may hold a password, which is what is wrong with it.
+fn origin(text: &str) -> Result<Origin, String> {
+    let Some((scheme, _)) = text.split_once("://") else {
+        return Err("must be a URL such as `http://127.0.0.1:3000`".into());
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" => {}
+        "https" => return Err("must begin with http://: TLS to the upstream is not there yet".into()),
+        _ => return Err("must begin with http://".into()),
+    }
+    // The parser drops a fragment without a word.
+    if text.contains('#') {
+        return Err("must not have a fragment".into());
+    }
+    if text.contains('@') {
+        return Err("must not hold a user name or password: use upstream.username and upstream.password".into());
+    }
+    let uri: Uri = text.parse().map_err(|error| format!("is not a URL: {error}"))?;
+    if uri.query().is_some() {
+        return Err("must not have a query".into());
+    }
+    let authority = uri.authority().ok_or("has no host")?;
+    let host = authority.host();
+    let port = match authority.as_str().strip_prefix(host) {
+        Some("") => 80,
+        Some(_) => authority.port_u16().filter(|port| *port != 0).ok_or("has no usable port")?,
+        None => return Err("has no usable host".into()),
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if bare.is_empty() {
+        return Err("has no host".into());
+    }
+    let base = path::prefix(uri.path()).map_err(|text| format!("has a path that {text}"))?;
+    Ok(Origin { host: bare.into(), port, base })
+}
+
+impl Origin {
+    /// Whether a request to this origin would come straight back to the gate.
+    fn is_ours(&self, server: &Server) -> bool {
+        let ours = server.listen.ip();
+        let reaches = |theirs: IpAddr| {
+            // Listening on `::` takes IPv4 as well; connecting to an unspecified address reaches the loopback one.
+            let family = theirs.is_ipv4() == ours.is_ipv4() || ours == IpAddr::from(Ipv6Addr::UNSPECIFIED);
+            let everywhere = ours.is_unspecified() && (theirs.is_loopback() || theirs.is_unspecified());
+            theirs == ours || (family && (everywhere || (theirs.is_unspecified() && ours.is_loopback())))
+        };
+        let same_host = match self.host.parse::<IpAddr>() {
+            Ok(theirs) => reaches(theirs),
+            Err(_) if self.host.eq_ignore_ascii_case("localhost") => {
+                reaches(Ipv4Addr::LOCALHOST.into()) || reaches(Ipv6Addr::LOCALHOST.into())
+            }
+            Err(_) => false,
+        };
+        same_host && self.port == server.listen.port()
+    }
+}
+
+/// The URL, with its port always written out.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, base } = self;
+        if host.contains(':') {
+            write!(f, "http://[{host}]:{port}{base}")
+        } else {
+            write!(f, "http://{host}:{port}{base}")
+        }
+    }
+}
+
+impl Choice for Mode {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("strip", Self::Strip), ("bearer", Self::Bearer), ("basic", Self::Basic)];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_complete() {
+        for (text, shown) in [
+            ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+            ("HTTP://sms_gate/", "http://sms_gate:80"),
+            ("http://[::1]:3000/base/v2", "http://[::1]:3000/base/v2"),
+        ] {
+            let origin_ = origin(text).unwrap();
+            assert_eq!(origin_.to_string(), shown);
+            assert_eq!(origin(shown), Ok(origin_));
+        }
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, part: &str) {
+        let mistake = origin(text).unwrap_err();
+        assert!(mistake.contains(part), "{text}: {mistake}");
+        assert!(!mistake.contains("hush"), "{text}: {mistake}");
+    }
+
+    #[test]
+    fn what_is_no_plain_origin_is_refused_without_repeating_it() {
+        refuses("", "must be a URL");
+        refuses("127.0.0.1:3000", "must be a URL");
+        refuses("https://api", "not there yet");
+        refuses("hush://api", "begin with http://");
+        refuses("http://", "not a URL");
+        refuses("http://:3000", "no host");
+        refuses("http://api:", "no usable port");
+        refuses("http://api:0", "no usable port");
+        refuses("http://api:99999", "port");
+        refuses("http://user:hush@api", "must not hold");
+        refuses("http://api/?hush", "query");
+        refuses("http://api/#hush", "fragment");
+        refuses("http://api/base/", "end with `/`");
+        refuses("http://api/a%2fb", "not `%`");
+        refuses("http://a b", "not a URL");
+    }
+
+    #[track_caller]
+    fn ours(url: &str, listen: &str, expected: bool) {
+        let server =
+            Server { listen: listen.parse().unwrap(), trusted_proxies: Vec::new(), drain_timeout: Duration::ZERO };
+        assert_eq!(origin(url).unwrap().is_ours(&server), expected, "{url} behind {listen}");
+    }
+
+    #[test]
+    fn an_upstream_that_is_the_gate_itself_is_recognised() {
+        ours("http://127.0.0.1:8080", "127.0.0.1:8080", true);
+        ours("http://localhost:8080/base", "127.0.0.1:8080", true);
+        ours("http://localhost:8080", "[::1]:8080", true);
+        ours("http://127.0.0.1:8080", "0.0.0.0:8080", true);
+        ours("http://127.0.0.1:8080", "[::]:8080", true);
+        ours("http://0.0.0.0:8080", "127.0.0.1:8080", true);
+        ours("http://[::1]:8080", "0.0.0.0:8080", false);
+        ours("http://127.0.0.2:8080", "127.0.0.1:8080", false);
+        ours("http://localhost:8080", "127.0.0.2:8080", false);
+        ours("http://10.0.0.5:8080", "0.0.0.0:8080", false);
+        ours("http://127.0.0.1:3000", "127.0.0.1:8080", false);
+        ours("http://api:8080", "0.0.0.0:8080", false);
+    }
+}

@@ -1,0 +1,196 @@
+//! One client connection, from accept to close.
+//!
+//! Guarantees: HTTP/1.1 and HTTP/2 by prior knowledge are told apart without consuming a byte and within the first-byte
+//! deadline (hyper-util's own detection waits for ever); every phase has a deadline; draining lets requests in flight
+//! finish and tells the client not to come back on this connection.
+//! Does not know: what a request is about.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::gateway::{Gateway, Peer};
+
+use super::pulse::{Overdue, Pulse, Tracked, Watched};
+
+/// How long each wait on a client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// From accept to the first byte.
+    pub first_byte: Duration,
+    /// From the first byte of a request to the end of its head.
+    pub header: Duration,
+    /// Between an answer and the next request.
+    pub idle: Duration,
+    /// For a client to read what is ready for it.
+    pub stall: Duration,
+}
+
+/// What hyper itself may buffer and hold, beyond which it answers without us.
+#[derive(Clone, Copy, Debug)]
+pub struct Reserves {
+    pub headers: usize,
+    pub header_bytes: usize,
+    pub h2_streams: u32,
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How often a half-arrived preface is looked at again: it stays in the kernel, which cannot tell when more has come.
+const GLANCE: Duration = Duration::from_millis(10);
+const TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
+x-portcullis: denied\r\nconnection: close\r\ncontent-length: 118\r\n\r\n\
+{\"message\":\"Request head did not arrive in time\",\"error\":\"invalid_request\",\"error_description\":\"request head too slow\"}";
+
+/// Serves a connection until either side ends it.
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: Peer,
+    gateway: Rc<Gateway>,
+    deadlines: Deadlines,
+    reserves: Reserves,
+    drain: CancellationToken,
+) {
+    // Small answers leave at once; failing only costs latency.
+    let _ = stream.set_nodelay(true);
+    let Ok(Ok(version)) = timeout(deadlines.first_byte, version_of(&stream)).await else {
+        return;
+    };
+    let pulse = Pulse::new();
+    let io = Watched { stream: TokioIo::new(stream), pulse: Rc::clone(&pulse) };
+    let service = {
+        let pulse = Rc::clone(&pulse);
+        let peer = Rc::new(peer);
+        service_fn(move |request: Request<Incoming>| {
+            let answering = pulse.begin();
+            let (gateway, peer) = (Rc::clone(&gateway), Rc::clone(&peer));
+            let arrived_at = gateway.arrival();
+            async move {
+                let response = gateway.handle(request, &peer, arrived_at).await;
+                Ok::<_, Infallible>(response.map(|answer| Tracked { answer, _answering: answering }))
+            }
+        })
+    };
+    // An error here is the client's going away or speaking nonsense; hyper has answered what can be answered.
+    match version {
+        Spoken::Http1 => {
+            let mut connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(None)
+                .max_headers(reserves.headers)
+                .max_buf_size(reserves.header_bytes)
+                .serve_connection(io, service);
+            if watch(&mut connection, &pulse, &deadlines, &drain, |connection| connection.graceful_shutdown()).await
+                == Some(Overdue::Head)
+            {
+                let mut stream = connection.into_parts().io.stream.into_inner();
+                let _ = timeout(deadlines.stall, farewell(&mut stream)).await;
+            }
+        }
+        Spoken::Http2 => {
+            let mut connection = http2::Builder::new(Local)
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(reserves.h2_streams)
+                .max_header_list_size(u32::try_from(reserves.header_bytes).unwrap_or(u32::MAX))
+                .keep_alive_interval(deadlines.idle)
+                .keep_alive_timeout(deadlines.header)
+                .serve_connection(io, service);
+            watch(&mut connection, &pulse, &deadlines, &drain, |connection| connection.graceful_shutdown()).await;
+        }
+    }
+}
+
+/// Drives a connection to its end; `Some` if it had to be ended for what was overdue.
+async fn watch<C>(
+    connection: &mut C,
+    pulse: &Pulse,
+    deadlines: &Deadlines,
+    drain: &CancellationToken,
+    end: impl Fn(Pin<&mut C>),
+) -> Option<Overdue>
+where
+    C: Future<Output = hyper::Result<()>> + Unpin,
+{
+    let mut timer = std::pin::pin!(sleep(deadlines.header.min(deadlines.first_byte)));
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut *connection => return None,
+            () = drain.cancelled(), if !draining => {
+                draining = true;
+                end(Pin::new(connection));
+            }
+            () = timer.as_mut() => match pulse.check(Instant::now(), deadlines) {
+                Ok(again) => timer.set(sleep_until(again.into())),
+                Err(overdue) => return Some(overdue),
+            }
+        }
+    }
+}
+
+enum Spoken {
+    Http1,
+    Http2,
+}
+
+/// Looks at the first bytes without taking them.
+async fn version_of(stream: &TcpStream) -> io::Result<Spoken> {
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut start).await?;
+        let start = &start[..seen];
+        if seen == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if start == PREFACE {
+            return Ok(Spoken::Http2);
+        }
+        if !PREFACE.starts_with(start) {
+            return Ok(Spoken::Http1);
+        }
+        sleep(GLANCE).await;
+    }
+}
+
+async fn farewell(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(TIMEOUT_ANSWER).await?;
+    stream.shutdown().await
+}
+
+/// HTTP/2 streams run on the connection's own thread.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F> hyper::rt::Executor<F> for Local
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn execute(&self, stream: F) {
+        tokio::task::spawn_local(stream);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeout_answer_has_the_length_it_names() {
+        let text = str::from_utf8(TIMEOUT_ANSWER).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+    }
+}

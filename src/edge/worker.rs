@@ -1,0 +1,208 @@
+//! Workers: one thread each, with a runtime, upstream connections and token cache of its own.
+//!
+//! Guarantees: a request is served from head to tail on one thread, without a hand-over; running out of file
+//! descriptors backs off and never spins; draining first takes in what the kernel has queued, then stops accepting.
+//! Does not know: what a request is about.
+
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::time::{interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::gateway::{Gateway, Peer};
+
+use super::Deadlines;
+use super::connection::{self, Reserves};
+
+/// How long to leave the listener alone when descriptors have run out.
+const BREATHER: Duration = Duration::from_millis(50);
+const TIDY_EVERY: Duration = Duration::from_secs(1);
+const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
+x-portcullis: denied\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 99\r\n\r\n\
+{\"message\":\"Too many connections\",\"error\":\"temporarily_unavailable\",\"error_description\":\"overloaded\"}";
+
+/// The terms all workers serve under.
+#[derive(Clone, Debug)]
+pub struct Shift {
+    pub deadlines: Deadlines,
+    pub reserves: Reserves,
+    /// Over all workers.
+    pub max_connections: usize,
+    pub trusted_proxies: Vec<IpNet>,
+    pub drain_timeout: Duration,
+}
+
+/// The workers of this process.
+pub struct Crew {
+    threads: Vec<JoinHandle<()>>,
+    drain: CancellationToken,
+}
+
+impl Crew {
+    /// Starts `count` workers on the bound `listener`. Each makes its own gateway, on its own thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread, no runtime or no copy of the socket.
+    pub fn start(
+        listener: &TcpListener,
+        count: usize,
+        shift: &Shift,
+        gateway: impl Fn() -> Gateway + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let (drain, open) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+        let gateway = Arc::new(gateway);
+        let mut threads = Vec::with_capacity(count);
+        for number in 0..count {
+            let listener = listener.try_clone()?;
+            let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+            drop(runtime?);
+            let (shift, drain, open, gateway) = (shift.clone(), drain.clone(), Arc::clone(&open), Arc::clone(&gateway));
+            let work = move || {
+                // The same call succeeded a moment ago on the thread that started us.
+                let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+                match runtime {
+                    Ok(runtime) => runtime.block_on(serve(listener, Rc::new(gateway()), shift, drain, open)),
+                    Err(error) => warn!(error = &error as &dyn std::error::Error, "a worker could not start"),
+                }
+            };
+            threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
+        }
+        Ok(Self { threads, drain })
+    }
+
+    /// Stops accepting, lets requests in flight finish within the drain timeout, and returns when all workers ended.
+    pub fn drain(self) {
+        self.drain.cancel();
+        for thread in self.threads {
+            // A worker that panicked has nothing left to drain.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    gateway: Rc<Gateway>,
+    shift: Shift,
+    drain: CancellationToken,
+    open: Arc<AtomicUsize>,
+) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return warn!(error = &error as &dyn std::error::Error, "a worker could not listen"),
+    };
+    let connections = TaskTracker::new();
+    let mut tidy = interval(TIDY_EVERY);
+    loop {
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => break,
+            _ = tidy.tick() => gateway.tidy(),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => {
+                    let peer = Peer::new(from, "http", &shift.trusted_proxies);
+                    admit(stream, peer, &gateway, &shift, &drain, &open, &connections);
+                }
+                Err(error) if is_clients_fault(&error) => {}
+                Err(error) => {
+                    warn!(error = &error as &dyn std::error::Error, "cannot accept");
+                    sleep(BREATHER).await;
+                }
+            }
+        }
+    }
+    // What the kernel has already queued was promised a connection: closing the socket over it would reset it.
+    while let Some(Ok((stream, from))) = futures_now(listener.accept()).await {
+        let peer = Peer::new(from, "http", &shift.trusted_proxies);
+        admit(stream, peer, &gateway, &shift, &drain, &open, &connections);
+    }
+    drop(listener);
+    connections.close();
+    if timeout(shift.drain_timeout, connections.wait()).await.is_err() {
+        warn!(open = connections.len(), "drain timeout: connections are cut");
+    }
+}
+
+fn admit(
+    stream: TcpStream,
+    peer: Peer,
+    gateway: &Rc<Gateway>,
+    shift: &Shift,
+    drain: &CancellationToken,
+    open: &Arc<AtomicUsize>,
+    connections: &TaskTracker,
+) {
+    let place = Place::take(open);
+    if open.load(Ordering::Relaxed) > shift.max_connections {
+        // One attempt to say why: waiting for a client that may not read is what an overloaded gate cannot afford.
+        let said = stream.try_write(OVERLOADED).is_ok();
+        debug!(peer = %peer.address, said, "too many connections");
+        return;
+    }
+    let served = connection::serve(
+        stream,
+        peer,
+        Rc::clone(gateway),
+        shift.deadlines,
+        shift.reserves,
+        drain.clone(),
+    );
+    connections.spawn_local(async move {
+        served.await;
+        drop(place);
+    });
+}
+
+/// One of the connections that may be open.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The client went away between the kernel's accept and ours.
+fn is_clients_fault(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::Interrupted)
+}
+
+/// The future's output if it is ready at once.
+async fn futures_now<F: Future>(future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = std::future::ready(()) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_overload_answer_has_the_length_it_names() {
+        let text = str::from_utf8(OVERLOADED).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+    }
+}

@@ -1,0 +1,204 @@
+//! The judge: whether a request's credentials meet what its route demands.
+//!
+//! Guarantees: the only maker of a [`Permit`]; a token is good only if its signature, claims and times are, its session
+//! was not ended and its generation not replaced, all asked on every request; whatever cannot be decided is a refusal.
+//! Does not know: paths, bodies, the upstream.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderValue};
+
+use crate::account::{Credentials, SignInError, User};
+use crate::profile::Caller;
+use crate::token::{AccessStanding, Scopes, TOKENS_MANAGE, Timestamp, TokenError, Verified, access};
+use crate::upstream::Permit;
+use crate::upstream::headers::Identity;
+
+use super::refusal::Refusal;
+use super::route::Demand;
+use super::verified::{Admitted, Good, VerifiedTokens};
+use super::{Charter, Visitor};
+
+/// What a request brought in `Authorization`.
+pub enum Presented<'a> {
+    Bearer(&'a str),
+    Basic(Credentials),
+}
+
+impl<'a> Presented<'a> {
+    /// Reads the one `Authorization` header.
+    ///
+    /// # Errors
+    /// When there is none, more than one, or it is neither Bearer nor Basic.
+    pub fn read(headers: &'a HeaderMap) -> Result<Self, Refusal> {
+        let mut fields = headers.get_all(AUTHORIZATION).iter();
+        let value = fields.next().ok_or(Refusal::NoCredentials)?;
+        if fields.next().is_some() {
+            return Err(Refusal::AmbiguousAuthorization);
+        }
+        let value = value.as_bytes();
+        if let Some(token) = credentials_of(value, b"bearer") {
+            return str::from_utf8(token).map(Self::Bearer).map_err(|_| Refusal::Token(TokenError::Malformed));
+        }
+        if credentials_of(value, b"basic").is_some() {
+            return Credentials::from_header(value).map(Self::Basic).map_err(|_| Refusal::MalformedBasic);
+        }
+        Err(Refusal::UnknownScheme)
+    }
+}
+
+/// What follows the scheme, if it is this one: schemes are case-insensitive (RFC 9110 section 11.1).
+fn credentials_of<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = value.split_at_checked(scheme.len())?;
+    (start.eq_ignore_ascii_case(scheme) && rest.first() == Some(&b' ')).then(|| rest.trim_ascii())
+}
+
+/// The judge of one worker.
+pub struct Judge {
+    charter: Arc<Charter>,
+    verified: VerifiedTokens,
+}
+
+impl Judge {
+    pub fn new(charter: Arc<Charter>, cache_entries: usize) -> Self {
+        Self { charter, verified: VerifiedTokens::new(cache_entries) }
+    }
+
+    /// Judges a request against what its route demands.
+    ///
+    /// # Errors
+    /// The refusal to answer with.
+    pub async fn admit(&self, demand: &Demand, headers: &HeaderMap, visitor: &Visitor) -> Result<Permit, Refusal> {
+        match demand {
+            Demand::Public => return Ok(Permit::Public),
+            Demand::Passthrough => return Ok(Permit::Passthrough),
+            Demand::Nobody => return Err(Refusal::Closed),
+            Demand::Unmatched => return Err(Refusal::NoRule),
+            Demand::Authenticated | Demand::Scope(_) | Demand::Role(_) => {}
+        }
+        match Presented::read(headers)? {
+            Presented::Bearer(token) => {
+                let admitted = self.bearer(token, visitor.now)?;
+                meet(demand, &admitted.verified.scopes, &admitted.verified.roles)?;
+                Ok(Permit::Admitted(Rc::clone(&admitted.identity)))
+            }
+            Presented::Basic(credentials) => {
+                if !self.charter.basic_auth {
+                    return Err(Refusal::BasicSwitchedOff);
+                }
+                let signed_in = self.charter.accounts.admit_basic(&credentials, visitor.address, visitor.now).await;
+                let user = signed_in.map_err(sign_in_refusal)?;
+                meet(demand, &user.scopes, &user.roles)?;
+                Ok(Permit::Admitted(Rc::new(identity_of_user(&user))))
+            }
+        }
+    }
+
+    /// Who calls a token endpoint: by password, or by an access token that may manage tokens. With `own` any valid
+    /// access token will do.
+    ///
+    /// # Errors
+    /// The refusal to answer with.
+    pub async fn caller(&self, headers: &HeaderMap, visitor: &Visitor, own: bool) -> Result<Caller, Refusal> {
+        match Presented::read(headers)? {
+            Presented::Bearer(token) => {
+                let admitted = self.bearer(token, visitor.now)?;
+                if !own && !admitted.verified.scopes.satisfy(TOKENS_MANAGE) {
+                    return Err(Refusal::ScopeMissing(TOKENS_MANAGE.into()));
+                }
+                Ok(Caller::Bearer(Arc::clone(&admitted.verified)))
+            }
+            Presented::Basic(credentials) => {
+                let signed_in = self.charter.accounts.sign_in(&credentials, visitor.address, visitor.now).await;
+                signed_in.map(Caller::User).map_err(sign_in_refusal)
+            }
+        }
+    }
+
+    fn bearer(&self, token: &str, now: Timestamp) -> Result<Rc<Admitted>, Refusal> {
+        let charter = &*self.charter;
+        let admitted = match self.verified.find(token) {
+            Some(admitted) => {
+                if let Err(error) = admitted.verified.check_time(now, &charter.policy) {
+                    self.verified.forget(token);
+                    return Err(Refusal::Token(error));
+                }
+                admitted
+            }
+            None => {
+                let verified = access::verify(token, &charter.ring, &charter.policy, now).map_err(Refusal::Token)?;
+                let identity = Rc::new(identity_of_token(&verified)?);
+                let unasked = Cell::new(Good { epoch: u64::MAX, until: None });
+                let admitted = Rc::new(Admitted { verified: Arc::new(verified), identity, good: unasked });
+                self.verified.remember(token, &admitted);
+                admitted
+            }
+        };
+        self.ask_store(&admitted, now)?;
+        Ok(admitted)
+    }
+
+    /// Whether the session still stands. The store is asked only if anything in it has changed since the last time.
+    fn ask_store(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Refusal> {
+        let store = &self.charter.store;
+        let good = admitted.good.get();
+        // Read before the question, so that a change in between makes the next request ask again.
+        let epoch = store.epoch();
+        if good.epoch == epoch && good.until.is_none_or(|until| now < until) {
+            return Ok(());
+        }
+        match store.access_standing(admitted.verified.id, now) {
+            AccessStanding::Good { until } => {
+                admitted.good.set(Good { epoch, until });
+                Ok(())
+            }
+            AccessStanding::Superseded => Err(Refusal::Superseded),
+            AccessStanding::Ended => Err(Refusal::Ended),
+        }
+    }
+}
+
+fn meet(demand: &Demand, scopes: &Scopes, roles: &[String]) -> Result<(), Refusal> {
+    match demand {
+        Demand::Public | Demand::Passthrough | Demand::Authenticated => Ok(()),
+        Demand::Scope(scope) if scopes.satisfy(scope) => Ok(()),
+        Demand::Scope(scope) => Err(Refusal::ScopeMissing(Arc::clone(scope))),
+        Demand::Role(role) if roles.iter().any(|own| **own == **role) => Ok(()),
+        Demand::Role(role) => Err(Refusal::RoleMissing(Arc::clone(role))),
+        Demand::Nobody => Err(Refusal::Closed),
+        Demand::Unmatched => Err(Refusal::NoRule),
+    }
+}
+
+fn sign_in_refusal(error: SignInError) -> Refusal {
+    match error {
+        SignInError::Wrong => Refusal::WrongCredentials,
+        SignInError::Throttled { retry_after } => Refusal::Throttled { retry_after },
+        SignInError::Busy(_) => Refusal::Busy,
+    }
+}
+
+/// Names and scopes were checked when they entered; text that no header can carry is refused all the same.
+fn identity_of_token(verified: &Verified) -> Result<Identity, Refusal> {
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| Refusal::Token(TokenError::Kind));
+    Ok(Identity {
+        subject: text_value(verified.subject.as_str()),
+        scopes: value(&verified.scopes.to_string())?,
+        session: Some(value(&verified.session().to_string())?),
+        token_id: Some(value(&verified.id.to_string())?),
+    })
+}
+
+fn identity_of_user(user: &User) -> Identity {
+    let scopes = HeaderValue::from_str(&user.scopes.to_string()).unwrap_or(HeaderValue::from_static(""));
+    Identity { subject: text_value(&user.name), scopes, session: None, token_id: None }
+}
+
+/// A name as a header value: UTF-8 as it is, which HTTP calls opaque bytes (RFC 9110 section 5.5).
+fn text_value(text: &str) -> HeaderValue {
+    // Control characters are refused when the users file is read; an empty value is the safe answer if not.
+    HeaderValue::from_bytes(text.as_bytes()).unwrap_or(HeaderValue::from_static(""))
+}

@@ -1,0 +1,58 @@
+//! The log line of a request, and the id that joins it to the answer.
+//!
+//! Guarantees: nothing in a line can be presented: no header, no query, no body; client-controlled text is escaped by
+//! the log's format.
+//! Does not know: why a request was refused.
+
+use std::cell::Cell;
+
+use http::header::HeaderValue;
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use tracing::info;
+
+use super::Peer;
+
+/// What a line tells of a request, kept aside while the request itself moves on.
+pub(super) struct Line {
+    method: Method,
+    path: String,
+    peer: std::net::IpAddr,
+}
+
+impl Line {
+    pub(super) fn of(request: &Request<Incoming>, peer: &Peer) -> Self {
+        Self { method: request.method().clone(), path: request.uri().path().to_owned(), peer: peer.address }
+    }
+
+    pub(super) fn write(self, status: StatusCode, reason: &str, request_id: &HeaderValue) {
+        let Self { method, path, peer } = self;
+        let request_id = request_id.to_str().unwrap_or_default();
+        info!(target: "portcullis::access", request_id, %method, path, status = status.as_u16(), reason, %peer, "request");
+    }
+}
+
+/// Ids of requests: unique in this process and unlikely to be met in another. Not secrets.
+pub(super) struct RequestIds {
+    next: Cell<u64>,
+}
+
+impl RequestIds {
+    pub(super) fn new() -> Self {
+        let mut seed = [0; 8];
+        // Without randomness ids start at zero: they are for finding log lines, nothing depends on them.
+        let _ = aws_lc_rs::rand::fill(&mut seed);
+        Self { next: Cell::new(u64::from_ne_bytes(seed)) }
+    }
+
+    pub(super) fn next(&self) -> HeaderValue {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let id = self.next.get();
+        self.next.set(id.wrapping_add(1));
+        let mut text = [0; 16];
+        for (at, digit) in text.iter_mut().enumerate() {
+            *digit = HEX[(id >> (60 - 4 * at) & 15) as usize];
+        }
+        HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
+    }
+}

@@ -1,0 +1,85 @@
+//! Where the API lies for its clients, and where at the upstream (seed S45).
+//!
+//! Guarantees: a prefix is exchanged as a whole or not at all; matching is as loose as the rules', so what was judged
+//! under one prefix is not forwarded under another; the query is carried over untouched.
+//! Does not know: rules, connections.
+
+use http::uri::{InvalidUri, PathAndQuery};
+
+use super::preset;
+
+/// Path prefixes as clients see them beside those of the upstream. Neither side ends with a slash.
+#[derive(Debug)]
+pub struct Mapping {
+    /// A path prefix of the upstream's URL, put before everything.
+    base: String,
+    prefixes: Vec<(String, String)>,
+}
+
+impl Mapping {
+    pub fn new(base: &str, prefix: &str, upstream_prefix: &str) -> Self {
+        let mut prefixes = vec![(prefix.to_owned(), upstream_prefix.to_owned())];
+        if let (Some(ours), Some(theirs)) = (preset::mobile_prefix(prefix), preset::mobile_prefix(upstream_prefix)) {
+            prefixes.push((ours, theirs));
+        }
+        prefixes.retain(|(ours, theirs)| ours != theirs);
+        Self { base: base.to_owned(), prefixes }
+    }
+
+    /// The upstream's request target for a canonical path.
+    ///
+    /// # Errors
+    /// None for a canonical path and a query that came out of an URI.
+    pub fn target(&self, path: &str, query: Option<&str>) -> Result<PathAndQuery, InvalidUri> {
+        let (prefix, rest) = self
+            .prefixes
+            .iter()
+            .find_map(|(ours, theirs)| Some((theirs.as_str(), strip_prefix_loosely(path, ours)?)))
+            .unwrap_or(("", path));
+        let rest = if rest.is_empty() && prefix.is_empty() && self.base.is_empty() { "/" } else { rest };
+        let mark = if query.is_some() { "?" } else { "" };
+        let target = [&self.base, prefix, rest, mark, query.unwrap_or_default()].concat();
+        PathAndQuery::from_maybe_shared(bytes::Bytes::from(target))
+    }
+}
+
+/// What follows `prefix` in `path`, if `path` lies under it in any ASCII case.
+pub fn strip_prefix_loosely<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = path.split_at_checked(prefix.len())?;
+    (start.eq_ignore_ascii_case(prefix) && (rest.is_empty() || rest.starts_with('/'))).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn maps(mapping: &Mapping, path: &str, query: Option<&str>, expected: &str) {
+        assert_eq!(mapping.target(path, query).unwrap().as_str(), expected);
+    }
+
+    #[test]
+    fn the_prefix_is_exchanged_and_the_query_kept() {
+        let phone = Mapping::new("", "/3rdparty/v1", "");
+        maps(&phone, "/3rdparty/v1/messages", Some("a=%2F&b"), "/messages?a=%2F&b");
+        maps(&phone, "/3rdparty/v1", None, "/");
+        maps(&phone, "/3rdparty/v1x", None, "/3rdparty/v1x");
+        maps(&phone, "/health", None, "/health");
+    }
+
+    #[test]
+    fn any_case_of_the_prefix_is_exchanged() {
+        maps(&Mapping::new("", "/3rdparty/v1", "/api/3rdparty/v1"), "/3RDPARTY/v1/x", None, "/api/3rdparty/v1/x");
+    }
+
+    #[test]
+    fn the_devices_api_moves_along() {
+        let private = Mapping::new("", "/3rdparty/v1", "/api/3rdparty/v1");
+        maps(&private, "/mobile/v1/events", None, "/api/mobile/v1/events");
+    }
+
+    #[test]
+    fn a_base_comes_before_everything() {
+        maps(&Mapping::new("/base", "/3rdparty/v1", "/3rdparty/v1"), "/3rdparty/v1/m", Some(""), "/base/3rdparty/v1/m?");
+    }
+}

@@ -1,0 +1,247 @@
+//! Every refusal, worded in one place.
+//!
+//! Guarantees: a client reads a status, a coarse RFC 6749/6750 code and a sentence, never an inner error nor which of
+//! several reasons a refresh failed for; logs get a fine, stable reason; the matches have no wildcard arm, so a new
+//! refusal cannot slip through unworded.
+//! Does not know: how any of this is found out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::profile::Refused;
+use crate::token::{RotationRefusal, TokenError};
+use crate::upstream::UpstreamError;
+
+#[derive(Debug)]
+pub enum Refusal {
+    // What cannot be read in one way only.
+    AmbiguousPath,
+    AmbiguousHost,
+    AmbiguousAuthorization,
+    UriTooLong,
+    HeadersTooLarge,
+    MethodUnsupported,
+    MethodNotAllowed(&'static str),
+    // Credentials.
+    NoCredentials,
+    UnknownScheme,
+    MalformedBasic,
+    WrongCredentials,
+    BasicSwitchedOff,
+    Token(TokenError),
+    Superseded,
+    Ended,
+    // What the credentials do not allow.
+    ScopeMissing(Arc<str>),
+    RoleMissing(Arc<str>),
+    NoRule,
+    Closed,
+    // Limits.
+    Throttled { retry_after: Duration },
+    Busy,
+    BodyTooLarge,
+    BodyTimeout,
+    BodyBroken,
+    // Our own endpoints and the other side.
+    NoEndpoint,
+    Profile(Refused),
+    Upstream(UpstreamError),
+}
+
+/// How a refusal reads from outside.
+pub struct Wording {
+    pub status: StatusCode,
+    pub error: &'static str,
+    pub message: String,
+    pub challenge: Option<String>,
+    pub retry_after: Option<Duration>,
+    pub allow: Option<&'static str>,
+}
+
+/// Seconds after which trying again makes sense when nothing better is known.
+const SOON: Duration = Duration::from_secs(1);
+const REALM: &str = "portcullis";
+
+impl Refusal {
+    /// What the client reads.
+    pub fn wording(&self) -> Wording {
+        let (status, error, message) = self.words();
+        Wording {
+            status,
+            error,
+            challenge: self.challenge(status, error, &message),
+            retry_after: self.retry_after(),
+            allow: match self {
+                Self::MethodNotAllowed(methods) => Some(methods),
+                _ => None,
+            },
+            message,
+        }
+    }
+
+    fn words(&self) -> (StatusCode, &'static str, String) {
+        let (status, error, message) = match self {
+            Self::AmbiguousPath => (400, "invalid_request", "Ambiguous path"),
+            Self::AmbiguousHost => (400, "invalid_request", "Exactly one Host header is required"),
+            Self::AmbiguousAuthorization => (400, "invalid_request", "More than one Authorization header"),
+            Self::UriTooLong => (414, "invalid_request", "Request target too long"),
+            Self::HeadersTooLarge => (431, "invalid_request", "Too many or too large header fields"),
+            Self::MethodUnsupported => (501, "invalid_request", "Method not supported"),
+            Self::MethodNotAllowed(_) => (405, "invalid_request", "Method not allowed"),
+            Self::NoCredentials => (401, "invalid_token", "Authorization required"),
+            Self::UnknownScheme => (401, "invalid_token", "Unknown authorization scheme"),
+            Self::MalformedBasic => (400, "invalid_request", "Malformed Basic credentials"),
+            Self::WrongCredentials => (401, "invalid_client", "Invalid username or password"),
+            Self::BasicSwitchedOff => (401, "invalid_token", "Basic credentials are not accepted here, use a token"),
+            Self::Token(TokenError::Expired) => (401, "invalid_token", "Token expired"),
+            Self::Token(TokenError::RefreshPresented) => {
+                (403, "insufficient_scope", "scope required: a refresh token only refreshes")
+            }
+            Self::Token(TokenError::AccessPresented) => (403, "insufficient_scope", "scope required: tokens:refresh"),
+            Self::Token(
+                TokenError::TooLong
+                | TokenError::Malformed
+                | TokenError::Header
+                | TokenError::UnknownKey
+                | TokenError::Algorithm
+                | TokenError::Type
+                | TokenError::Signature
+                | TokenError::Claims(_)
+                | TokenError::Issuer
+                | TokenError::Audience
+                | TokenError::NotYetValid
+                | TokenError::IssuedInFuture
+                | TokenError::Kind,
+            ) => (401, "invalid_token", "Invalid token"),
+            Self::Superseded | Self::Ended => (401, "invalid_token", "Token revoked"),
+            Self::ScopeMissing(scope) => {
+                return (StatusCode::FORBIDDEN, "insufficient_scope", format!("scope required: {scope}"));
+            }
+            Self::RoleMissing(role) => {
+                return (StatusCode::FORBIDDEN, "insufficient_scope", format!("role required: {role}"));
+            }
+            Self::NoRule => (403, "access_denied", "No rule opens this path"),
+            Self::Closed => (403, "access_denied", "This path is closed"),
+            Self::Throttled { .. } => (429, "slow_down", "Too many failed attempts, try again later"),
+            Self::Busy => (503, "temporarily_unavailable", "Too many sign-ins at once, try again"),
+            Self::BodyTooLarge => (413, "invalid_request", "Request body too large"),
+            Self::BodyTimeout => (408, "invalid_request", "Request body did not arrive in time"),
+            Self::BodyBroken => (400, "invalid_request", "Request body broke off"),
+            Self::NoEndpoint => (404, "invalid_request", "Not found"),
+            Self::Profile(refused) => return refused_words(refused),
+            Self::Upstream(UpstreamError::Connect(_)) => (502, "bad_gateway", "Upstream is not reachable"),
+            Self::Upstream(UpstreamError::Exchange(_)) => (502, "bad_gateway", "Upstream broke off"),
+            Self::Upstream(UpstreamError::ConnectTimeout) => (504, "gateway_timeout", "Upstream did not accept in time"),
+            Self::Upstream(UpstreamError::FirstByteTimeout) => {
+                (504, "gateway_timeout", "Upstream did not answer in time")
+            }
+        };
+        (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error, message.to_owned())
+    }
+
+    /// A 401 always says how to do better (RFC 9110 section 11.6.1); without credentials it says no more than that
+    /// (RFC 6750 section 3.1).
+    fn challenge(&self, status: StatusCode, error: &str, message: &str) -> Option<String> {
+        match self {
+            Self::WrongCredentials => Some(format!("Basic realm=\"{REALM}\", charset=\"UTF-8\"")),
+            Self::NoCredentials | Self::UnknownScheme | Self::BasicSwitchedOff => {
+                Some(format!("Bearer realm=\"{REALM}\""))
+            }
+            Self::ScopeMissing(scope) => Some(format!(
+                "Bearer realm=\"{REALM}\", error=\"insufficient_scope\", error_description=\"{message}\", scope=\"{scope}\""
+            )),
+            _ if status == StatusCode::UNAUTHORIZED || error == "insufficient_scope" => {
+                Some(format!("Bearer realm=\"{REALM}\", error=\"{error}\", error_description=\"{message}\""))
+            }
+            _ => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after } => Some(*retry_after),
+            Self::Busy | Self::Profile(Refused::Full | Refused::Overtaken) => Some(SOON),
+            _ => None,
+        }
+    }
+
+    /// For logs and counters: fine and stable.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::AmbiguousPath => "path_ambiguous",
+            Self::AmbiguousHost => "host_ambiguous",
+            Self::AmbiguousAuthorization => "authorization_ambiguous",
+            Self::UriTooLong => "uri_too_long",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::MethodUnsupported => "method_unsupported",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::NoCredentials => "credentials_missing",
+            Self::UnknownScheme => "credentials_scheme",
+            Self::MalformedBasic => "basic_malformed",
+            Self::WrongCredentials => "credentials_wrong",
+            Self::BasicSwitchedOff => "basic_off",
+            Self::Token(error) => error.reason(),
+            Self::Superseded => "token_superseded",
+            Self::Ended => "session_ended",
+            Self::ScopeMissing(_) => "scope_missing",
+            Self::RoleMissing(_) => "role_missing",
+            Self::NoRule => "no_rule",
+            Self::Closed => "route_closed",
+            Self::Throttled { .. } => "guess_limit",
+            Self::Busy => "password_queue_full",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTimeout => "body_timeout",
+            Self::BodyBroken => "body_broken",
+            Self::NoEndpoint => "no_endpoint",
+            Self::Profile(refused) => refused_reason(refused),
+            Self::Upstream(UpstreamError::Connect(_)) => "upstream_unreachable",
+            Self::Upstream(UpstreamError::ConnectTimeout) => "upstream_connect_timeout",
+            Self::Upstream(UpstreamError::FirstByteTimeout) => "upstream_first_byte_timeout",
+            Self::Upstream(UpstreamError::Exchange(_)) => "upstream_broke_off",
+        }
+    }
+}
+
+fn refused_words(refused: &Refused) -> (StatusCode, &'static str, String) {
+    let (status, error, message) = match refused {
+        Refused::Disabled => (501, "unsupported", "token service disabled, contact your administrator"),
+        Refused::NotJson => (415, "invalid_request", "Content-Type must be application/json"),
+        Refused::Body(what) => return (StatusCode::BAD_REQUEST, "invalid_request", (*what).to_owned()),
+        Refused::NoScopes => (400, "invalid_scope", "scopes must name at least one scope"),
+        Refused::NoKnownScope => (400, "invalid_scope", "none of the requested scopes is known"),
+        Refused::BeyondUser => (403, "invalid_scope", "requested scopes exceed what this user may have"),
+        Refused::BeyondCaller => (403, "invalid_scope", "requested scopes exceed those of the presented token"),
+        Refused::Refresh(_) => (401, "invalid_token", "Invalid refresh token"),
+        Refused::Full => (503, "temporarily_unavailable", "Too many sessions, try again later"),
+        Refused::Overtaken => (503, "temporarily_unavailable", "The account has just changed, try again"),
+        Refused::Mint(_) => (500, "server_error", "The token could not be made"),
+    };
+    (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error, message.to_owned())
+}
+
+fn refused_reason(refused: &Refused) -> &'static str {
+    use crate::profile::RefreshRefusal as R;
+    match refused {
+        Refused::Disabled => "profile_disabled",
+        Refused::NotJson => "body_not_json",
+        Refused::Body(_) => "body_invalid",
+        Refused::NoScopes => "scopes_empty",
+        Refused::NoKnownScope => "scopes_unknown",
+        Refused::BeyondUser => "scopes_beyond_user",
+        Refused::BeyondCaller => "scopes_beyond_caller",
+        Refused::Refresh(R::Token(error)) => error.reason(),
+        Refused::Refresh(R::Raced) => "refresh_raced",
+        Refused::Refresh(R::Reused) => "refresh_reused",
+        Refused::Refresh(R::Disowned) => "refresh_user_changed",
+        Refused::Refresh(R::Rotation(RotationRefusal::Unknown)) => "refresh_session_unknown",
+        Refused::Refresh(R::Rotation(RotationRefusal::Ended)) => "refresh_session_ended",
+        Refused::Refresh(R::Rotation(RotationRefusal::Expired)) => "refresh_session_expired",
+        Refused::Refresh(R::Rotation(RotationRefusal::OtherProfile)) => "refresh_other_profile",
+        Refused::Refresh(R::Rotation(RotationRefusal::Ahead)) => "refresh_ahead_of_store",
+        Refused::Full => "store_full",
+        Refused::Overtaken => "sign_in_overtaken",
+        Refused::Mint(_) => "mint_failed",
+    }
+}

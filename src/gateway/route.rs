@@ -1,0 +1,180 @@
+//! Route rules: what a method and a path demand.
+//!
+//! Guarantees: the most specific rule decides, earlier ones first among equals; a path without a rule meets
+//! [`Routes::unmatched`]; a rule that demands something is matched as loosely as lenient routers do (ASCII case,
+//! trailing slash), so that no variant dodges it, and one that demands nothing is matched exactly, so that no variant
+//! profits from it; GET covers HEAD.
+//! Does not know: tokens, how a demand is met.
+
+use std::sync::Arc;
+
+use http::Method;
+
+/// What a route demands of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// Nothing; credentials are not forwarded.
+    Public,
+    /// Nothing; credentials and body are the upstream's to judge.
+    Passthrough,
+    /// Any valid access token.
+    Authenticated,
+    Scope(Arc<str>),
+    Role(Arc<str>),
+    /// Cannot be met: the route is closed.
+    Nobody,
+    /// Cannot be met: no rule speaks of the path.
+    Unmatched,
+}
+
+impl Demand {
+    fn asks_something(&self) -> bool {
+        !matches!(self, Self::Public | Self::Passthrough)
+    }
+}
+
+/// One rule. `path` is absolute; a segment `{name}` stands for any one segment, a last segment `*` for any remainder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    pub path: String,
+    /// Empty: every method.
+    pub methods: Vec<Method>,
+    pub demand: Demand,
+}
+
+impl Rule {
+    pub fn new(method: Method, path: impl Into<String>, demand: Demand) -> Self {
+        Self { path: path.into(), methods: vec![method], demand }
+    }
+
+    pub fn any_method(path: impl Into<String>, demand: Demand) -> Self {
+        Self { path: path.into(), methods: Vec::new(), demand }
+    }
+
+    fn covers(&self, method: &Method) -> bool {
+        self.methods.is_empty()
+            || self.methods.contains(method)
+            || (*method == Method::HEAD && self.methods.contains(&Method::GET))
+    }
+}
+
+/// All rules, as a tree of path segments.
+#[derive(Debug)]
+pub struct Routes {
+    root: Node,
+    unmatched: Demand,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    literals: Vec<(Box<str>, Node)>,
+    parameter: Option<Box<Node>>,
+    /// Rules whose path ends here.
+    ends: Vec<Rule>,
+    /// Rules whose path goes on with `*`.
+    rest: Vec<Rule>,
+}
+
+impl Routes {
+    pub fn new(rules: impl IntoIterator<Item = Rule>, unmatched: Demand) -> Self {
+        let mut root = Node::default();
+        for rule in rules {
+            root.add(rule);
+        }
+        Self { root, unmatched }
+    }
+
+    /// What a request with this method and canonical path has to meet.
+    pub fn demand(&self, method: &Method, path: &str) -> &Demand {
+        let trimmed = path.strip_suffix('/').unwrap_or(path);
+        let search = Search { method, exact: true, slash: trimmed.len() < path.len() && path != "/" };
+        let rest = trimmed.strip_prefix('/').filter(|rest| !rest.is_empty());
+        self.root.find(rest, search).map_or(&self.unmatched, |rule| &rule.demand)
+    }
+
+    /// The scopes that some rule demands.
+    pub fn scopes(&self) -> Vec<Arc<str>> {
+        let mut scopes = Vec::new();
+        self.root.collect_scopes(&mut scopes);
+        scopes.sort();
+        scopes.dedup();
+        scopes
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Search<'a> {
+    method: &'a Method,
+    /// So far the path is spelled as the rule is.
+    exact: bool,
+    /// The path ends with a slash: a variant of the one without it, unless a `*` takes it up.
+    slash: bool,
+}
+
+impl Search<'_> {
+    fn among<'n>(self, rules: &'n [Rule], exact: bool) -> Option<&'n Rule> {
+        let exact = exact && self.exact;
+        rules.iter().find(|rule| rule.covers(self.method) && (exact || rule.demand.asks_something()))
+    }
+}
+
+impl Node {
+    fn add(&mut self, rule: Rule) {
+        let path = rule.path.clone();
+        let mut node = self;
+        for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+            if segment == "*" {
+                node.rest.push(rule);
+                return;
+            }
+            node = if segment.starts_with('{') {
+                node.parameter.get_or_insert_default()
+            } else {
+                let at = node.literals.iter().position(|(literal, _)| **literal == *segment).unwrap_or_else(|| {
+                    node.literals.push((segment.into(), Node::default()));
+                    node.literals.len() - 1
+                });
+                &mut node.literals[at].1
+            };
+        }
+        node.ends.push(rule);
+    }
+
+    /// Depth first: literal before parameter before remainder, so the first find is the most specific. `rest` is what
+    /// follows this node's segment, without its leading slash.
+    fn find(&self, rest: Option<&str>, search: Search<'_>) -> Option<&Rule> {
+        let Some(rest) = rest else {
+            // `/a/*` covers `/a` too where it demands something: routers disagree on whether it should.
+            return search.among(&self.ends, !search.slash).or_else(|| search.among(&self.rest, search.slash));
+        };
+        let (segment, after) = match rest.split_once('/') {
+            Some((segment, after)) => (segment, Some(after)),
+            None => (rest, None),
+        };
+        for (literal, node) in &self.literals {
+            if literal.eq_ignore_ascii_case(segment) {
+                let exact = search.exact && **literal == *segment;
+                if let Some(rule) = node.find(after, Search { exact, ..search }) {
+                    return Some(rule);
+                }
+            }
+        }
+        if let Some(rule) = self.parameter.as_ref().and_then(|node| node.find(after, search)) {
+            return Some(rule);
+        }
+        search.among(&self.rest, true)
+    }
+
+    fn collect_scopes(&self, scopes: &mut Vec<Arc<str>>) {
+        for rule in self.ends.iter().chain(&self.rest) {
+            if let Demand::Scope(scope) = &rule.demand {
+                scopes.push(Arc::clone(scope));
+            }
+        }
+        let children = self.literals.iter().map(|(_, node)| node).chain(self.parameter.as_deref());
+        children.for_each(|node| node.collect_scopes(scopes));
+    }
+}
+
+#[cfg(test)]
+mod tests;

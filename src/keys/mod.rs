@@ -1,0 +1,37 @@
+//! Signing keys: what they are made of, the files they live in, signing and verifying with them.
+//!
+//! Guarantees: an algorithm belongs to a key and never to a token (RFC 8725 section 3.1); each key is parsed once and
+//! is then ready for any thread; a key that is missing while sessions exist, weak, damaged or readable by everybody
+//! stops the start and is never replaced by a fresh one; no `Debug` and no error shows a secret.
+//! Does not know: claims, sessions, HTTP, the configuration file, the clock.
+//!
+//! [`KeyRing::open`] is the way in. A new algorithm is a variant of [`Algorithm`]; the compiler then asks for its arms
+//! in `prepared` and `generate`.
+
+mod algorithm;
+mod directory;
+mod error;
+mod file;
+mod generate;
+mod pem;
+mod prepared;
+mod ring;
+mod signers;
+mod signing;
+
+pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub(crate) use directory::create_private;
+pub use error::{BadKey, FileProblem, KeyError, Missing, Notice};
+pub use file::State;
+pub use generate::{GenerateError, generate};
+pub use ring::{KeyRing, KeySource};
+pub use signing::{SignError, SigningKey};
+
+/// Makes aws-lc the cryptography of jsonwebtoken for the whole process. Any number of calls do no harm.
+///
+/// Comes first in `main`: without it the crate chooses on first use by its compiled features, and panics there if a
+/// dependency ever switches the second provider on.
+pub fn install_crypto() {
+    // The error means that a provider is installed already.
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}

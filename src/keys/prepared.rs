@@ -1,0 +1,185 @@
+//! From key material to a key that is ready to compute with.
+//!
+//! Guarantees: a private key is accepted only if it is of exactly the type that the algorithm needs, and an RSA key only
+//! from 2048 bits on; everything about a key that can be worked out once is worked out here.
+//! Does not know: files, key names in the configuration, base64.
+
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, ParsedPublicKey, RsaEncoding, RsaKeyPair,
+    VerificationAlgorithm,
+};
+use aws_lc_rs::{digest, error::KeyRejected, hmac};
+use jsonwebtoken::crypto::{JwtSigner, JwtVerifier};
+
+use super::pem::{self, Encoding, PrivateKey};
+use super::signers::{Ecdsa, Ed25519, Hmac, Public, Rsa};
+use super::{Algorithm, BadKey};
+
+/// A key that can sign and verify.
+pub(super) struct Prepared {
+    pub(super) signer: Box<dyn JwtSigner + Send + Sync>,
+    pub(super) verifier: Box<dyn JwtVerifier + Send + Sync>,
+    /// The one length that a signature by this key has.
+    pub(super) signature_bytes: usize,
+    /// Tells keys apart and gives nothing away: equal wherever the same key is used.
+    pub(super) thumbprint: [u8; 32],
+}
+
+/// A key from `secret`, which the caller has found long enough. `None` if `algorithm` takes no secret.
+pub(super) fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Option<Prepared> {
+    match algorithm {
+        Algorithm::HS256 => Some(hs256(secret)),
+        Algorithm::HS384 => Some(hmac(algorithm, hmac::HMAC_SHA384, secret)),
+        Algorithm::HS512 => Some(hmac(algorithm, hmac::HMAC_SHA512, secret)),
+        Algorithm::ES256 | Algorithm::RS256 | Algorithm::EdDSA => None,
+    }
+}
+
+/// An HS256 key.
+pub(super) fn hs256(secret: &[u8]) -> Prepared {
+    hmac(Algorithm::HS256, hmac::HMAC_SHA256, secret)
+}
+
+/// A key from a private key, if that is of the type that `algorithm` needs.
+pub(super) fn from_private_key(algorithm: Algorithm, key: &PrivateKey) -> Result<Prepared, BadKey> {
+    let (needed, result) = match algorithm {
+        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => return Err(BadKey::NeedsSecret(algorithm)),
+        Algorithm::ES256 => (
+            pem::EC_P256,
+            ecdsa(
+                algorithm,
+                key,
+                &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+                &signature::ECDSA_P256_SHA256_FIXED,
+                64,
+            ),
+        ),
+        Algorithm::RS256 => (
+            pem::RSA,
+            rsa(
+                algorithm,
+                key,
+                &signature::RSA_PKCS1_SHA256,
+                &signature::RSA_PKCS1_2048_8192_SHA256,
+            ),
+        ),
+        Algorithm::EdDSA => (pem::ED25519, ed25519(algorithm, key)),
+    };
+    result.map_err(|rejected| {
+        let (found, reason) = (key.kind(), rejected.description_());
+        if found != needed {
+            BadKey::WrongType {
+                algorithm,
+                needed,
+                found,
+            }
+        } else if found == pem::RSA && reason == "TooSmall" {
+            BadKey::ShortRsa(algorithm)
+        } else {
+            BadKey::Unusable { algorithm, reason }
+        }
+    })
+}
+
+fn hmac(algorithm: Algorithm, hash: hmac::Algorithm, secret: &[u8]) -> Prepared {
+    let key = hmac::Key::new(hash, secret);
+    let thumbprint = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), b"portcullis kid");
+    Prepared {
+        signer: Box::new(Hmac {
+            algorithm,
+            key: key.clone(),
+        }),
+        verifier: Box::new(Hmac { algorithm, key }),
+        signature_bytes: hash.tag_len(),
+        thumbprint: thirty_two(thumbprint.as_ref()),
+    }
+}
+
+fn ecdsa(
+    algorithm: Algorithm,
+    key: &PrivateKey,
+    signing: &'static EcdsaSigningAlgorithm,
+    verification: &'static dyn VerificationAlgorithm,
+    signature_bytes: usize,
+) -> Result<Prepared, KeyRejected> {
+    let pair = match key.encoding {
+        Encoding::Pkcs8 => EcdsaKeyPair::from_pkcs8(signing, &key.der)?,
+        Encoding::Sec1 => EcdsaKeyPair::from_private_key_der(signing, &key.der)?,
+        Encoding::Pkcs1 => return Err(KeyRejected::from(aws_lc_rs::error::Unspecified)),
+    };
+    let thumbprint = thumbprint(pair.public_key())?;
+    let verifier = public_key(algorithm, verification, pair.public_key().as_ref())?;
+    Ok(Prepared {
+        signer: Box::new(Ecdsa { algorithm, pair }),
+        verifier,
+        signature_bytes,
+        thumbprint,
+    })
+}
+
+fn rsa(
+    algorithm: Algorithm,
+    key: &PrivateKey,
+    padding: &'static dyn RsaEncoding,
+    verification: &'static dyn VerificationAlgorithm,
+) -> Result<Prepared, KeyRejected> {
+    let pair = match key.encoding {
+        Encoding::Pkcs8 => RsaKeyPair::from_pkcs8(&key.der)?,
+        Encoding::Pkcs1 => RsaKeyPair::from_der(&key.der)?,
+        Encoding::Sec1 => return Err(KeyRejected::from(aws_lc_rs::error::Unspecified)),
+    };
+    let thumbprint = thumbprint(pair.public_key())?;
+    let verifier = public_key(algorithm, verification, pair.public_key().as_ref())?;
+    let signature_bytes = pair.public_modulus_len();
+    Ok(Prepared {
+        signer: Box::new(Rsa {
+            algorithm,
+            pair,
+            padding,
+        }),
+        verifier,
+        signature_bytes,
+        thumbprint,
+    })
+}
+
+fn ed25519(algorithm: Algorithm, key: &PrivateKey) -> Result<Prepared, KeyRejected> {
+    let pair = match key.encoding {
+        Encoding::Pkcs8 => Ed25519KeyPair::from_pkcs8(&key.der)?,
+        Encoding::Pkcs1 | Encoding::Sec1 => return Err(KeyRejected::from(aws_lc_rs::error::Unspecified)),
+    };
+    let thumbprint = thumbprint(pair.public_key())?;
+    let verifier = public_key(algorithm, &signature::ED25519, pair.public_key().as_ref())?;
+    Ok(Prepared {
+        signer: Box::new(Ed25519 { algorithm, pair }),
+        verifier,
+        signature_bytes: 64,
+        thumbprint,
+    })
+}
+
+fn public_key(
+    algorithm: Algorithm,
+    verification: &'static dyn VerificationAlgorithm,
+    bytes: &[u8],
+) -> Result<Box<dyn JwtVerifier + Send + Sync>, KeyRejected> {
+    Ok(Box::new(Public {
+        algorithm,
+        key: ParsedPublicKey::new(verification, bytes)?,
+    }))
+}
+
+/// SHA-256 of the SubjectPublicKeyInfo: what `openssl pkey -pubout -outform DER | sha256sum` prints.
+fn thumbprint(public: &impl AsDer<PublicKeyX509Der<'static>>) -> Result<[u8; 32], KeyRejected> {
+    Ok(thirty_two(
+        digest::digest(&digest::SHA256, public.as_der()?.as_ref()).as_ref(),
+    ))
+}
+
+/// The output of a 256-bit hash as an array.
+fn thirty_two(hash: &[u8]) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(hash);
+    bytes
+}

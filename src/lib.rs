@@ -1,0 +1,62 @@
+//! portcullis: a gate in front of an HTTP API.
+//!
+//! It validates the access JWT of every request without asking anybody, issues, rotates and revokes those tokens
+//! itself from an in-memory store, and forwards what may pass.
+//!
+//! # The house
+//!
+//! Read in this order. Arrows point down: a room knows those below it, never those above.
+//!
+//! - [`command`]: the verbs of the binary
+//! - [`run`]: the assembly: every room built from the configuration, started, and ended in order
+//! - [`edge`]: where the network touches us: listener, workers, connections, deadlines, drain
+//! - [`gateway`]: one request from arrival to answer: canonical path, route rule, judge, our endpoint or forward; the
+//!   one table of refusals
+//! - [`profile`]: the dialects of the token endpoints, over one engine
+//! - [`upstream`]: the other side: connections, header hygiene, streaming
+//! - [`account`]: who may sign in: users file, password work, guess limits
+//! - [`store`]: where sessions are remembered: memory, and the snapshot that survives us
+//! - [`token`]: the rules, pure: claims, verification, the session state machine
+//! - [`keys`]: signing keys and their files
+//!
+//! Beside them: [`config`] (what was written, then what is trusted), [`observe`] (the log), [`clock`] (where time
+//! enters).
+//!
+//! # Words
+//!
+//! *Access token*: short-lived signed JWT, checked without session state. *Refresh token*: long-lived, single-use,
+//! presented only to a refresh endpoint. *Session*: one sign-in on one device, all refresh tokens that descend from
+//! one issuance; it lives and dies as one. *Generation*: a session's counter; each rotation adds one. *Rotation*:
+//! exchanging the current refresh token for the next. *Reuse*: presenting one that was already rotated. *Revocation*:
+//! ending a session or all of a subject's; revoking any one token ends its session. *Route rule*: what a method and
+//! path demand. *Permit*: the value that proves that a request met its rule; forwarding demands one. *Profile*: a
+//! client-facing dialect of the token endpoints. *Upstream*: the API behind the gate. *Charter*: the rules in force
+//! and the rooms they rest on, shared by all workers.
+//!
+//! # State
+//!
+//! All shared mutable state: the sessions and tombstones ([`store::Store`]), the users in force
+//! ([`account::Directory`]), the guess limits and the cache of Basic successes ([`account::Accounts`]), the clock's
+//! floor ([`clock::Clock`]). Everything else belongs to one worker thread (its upstream connections, its cache of
+//! verified tokens) or never changes. There are no statics.
+//!
+//! # Invariants
+//!
+//! - Nothing is forwarded without a [`upstream::Permit`], and only the gateway's judge makes one.
+//! - A refresh token has at most one distinct successor, ever ([`token::Session::rotate`]).
+//! - Validation asks no disk and no network; the store's answer about a session comes from memory.
+//! - Nothing that can be presented is stored or logged.
+
+pub mod account;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod edge;
+pub mod gateway;
+pub mod keys;
+pub mod observe;
+pub mod profile;
+pub mod run;
+pub mod store;
+pub mod token;
+pub mod upstream;

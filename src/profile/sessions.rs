@@ -1,0 +1,232 @@
+//! The engine behind every dialect: begins, renews and ends sessions.
+//!
+//! Guarantees: nobody is granted more than the user may have at this moment, nor a Bearer caller more than its token;
+//! a pair leaves only after the store has acknowledged the change it stands for; foreign and unknown sessions are told
+//! apart from nothing.
+//! Does not know: JSON, forms, statuses.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use crate::account::{Accounts, User};
+use crate::keys::KeyRing;
+use crate::store::{Store, StoreError};
+use crate::token::{
+    CredentialVersion, Device, Pair, Person, Policy, Presented, Profile, Rotation, Scopes, Session, SessionId, Standing,
+    Subject, Timestamp, refresh,
+};
+
+use super::{Caller, RefreshRefusal, Refused};
+
+/// How much of a client's address a session remembers: personal data, so the operator decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordAddresses {
+    Full,
+    /// /24 of IPv4, /48 of IPv6.
+    Prefix,
+    Off,
+}
+
+/// When and from where a request came.
+#[derive(Clone, Copy, Debug)]
+pub struct Visit {
+    pub address: IpAddr,
+    /// When it had reached us: what tells a race from a reuse.
+    pub arrived_at: Timestamp,
+    pub now: Timestamp,
+}
+
+/// What a sign-in asks for.
+#[derive(Debug)]
+pub struct Request {
+    pub scopes: Scopes,
+    pub ttl_secs: Option<u64>,
+    pub device: Option<Device>,
+}
+
+pub struct Sessions {
+    pub store: Arc<Store>,
+    pub accounts: Arc<Accounts>,
+    pub ring: Arc<KeyRing>,
+    pub policy: Arc<Policy>,
+    pub record_addresses: RecordAddresses,
+    /// Scopes that mean something here: what routes demand, and the API's own.
+    pub known_scopes: Scopes,
+}
+
+impl Sessions {
+    /// Begins a session for `caller` and hands out its first pair.
+    ///
+    /// # Errors
+    /// When the scopes do not fit, or the store cannot take it.
+    pub async fn begin(
+        &self,
+        profile: Profile,
+        caller: &Caller,
+        request: Request,
+        visit: Visit,
+    ) -> Result<Pair, Refused> {
+        let user = self.user_of(caller).ok_or(Refused::Overtaken)?;
+        let scopes = self.grant(caller, &user, &request.scopes)?;
+        let parent = match caller {
+            Caller::User(_) => None,
+            Caller::Bearer(token) => Some(self.store.find(token.session()).ok_or(Refused::Overtaken)?),
+        };
+        let key = self.ring.current();
+        let now = visit.now;
+        let mut expires_at = now + self.policy.session_ttl;
+        if let Some(parent) = &parent {
+            expires_at = expires_at.min(parent.expires_at);
+        }
+        let session = Session {
+            id: fresh_id(),
+            subject: Subject::new(Arc::clone(&user.name)),
+            profile,
+            scopes: scopes.clone(),
+            granted: scopes,
+            access_ttl: self.policy.access_ttl_for(request.ttl_secs),
+            device: request.device.map(Box::new),
+            address: self.recorded(visit.address),
+            created_at: now,
+            rotated_at: now,
+            idle_expires_at: (now + self.policy.refresh_ttl).min(expires_at),
+            expires_at,
+            generation: 0,
+            kid: Arc::clone(key.kid()),
+            credential: self.credential_of(&user),
+            parent: parent.map(|parent| parent.id),
+            access_floor: 0,
+        };
+        let pair = Pair::mint(&session, person(&user), key, &self.policy).map_err(Refused::Mint)?;
+        let (id, subject) = (session.id, session.subject.clone());
+        self.store.issue(session, &|subject| self.standing(subject), now).await.map_err(|error| match error {
+            StoreError::Full => Refused::Full,
+            StoreError::Overtaken => Refused::Overtaken,
+        })?;
+        info!(event = "sign_in", session = %id, subject = %subject, scopes = %pair.scopes, "session begun");
+        Ok(pair)
+    }
+
+    /// Exchanges a refresh token for the next pair.
+    ///
+    /// # Errors
+    /// [`Refused::Refresh`] for every reason that lies with the token or its session.
+    pub async fn renew(&self, profile: Profile, token: &str, visit: Visit) -> Result<Pair, Refused> {
+        let refused = |refusal| Err(Refused::Refresh(refusal));
+        let id = match refresh::verify(token, &self.ring, &self.policy, visit.now) {
+            Ok(id) => id,
+            Err(error) => return refused(RefreshRefusal::Token(error)),
+        };
+        let presented = Presented {
+            session: id.session,
+            generation: id.generation,
+            profile,
+            arrived_at: visit.arrived_at,
+            address: self.recorded(visit.address),
+        };
+        let current = self.ring.current();
+        let rotation = self
+            .store
+            .rotate(&presented, &|subject| self.standing(subject), current.kid(), visit.now)
+            .await
+            .map_err(|_| Refused::Full)?;
+        let session = match rotation {
+            Rotation::Rotated(session) | Rotation::Retried(session) => session,
+            Rotation::Raced => return refused(RefreshRefusal::Raced),
+            Rotation::Refused(refusal) => return refused(RefreshRefusal::Rotation(refusal)),
+            Rotation::Reused(subject) => {
+                warn!(event = "reuse", session = %id.session, subject = %subject, generation = id.generation,
+                    "a refresh token was used twice: its session has ended");
+                return refused(RefreshRefusal::Reused);
+            }
+            Rotation::Disowned(subject) => {
+                info!(event = "disowned", session = %id.session, subject = %subject,
+                    "the user is gone or has another password: the session has ended");
+                return refused(RefreshRefusal::Disowned);
+            }
+        };
+        let Some(user) = self.accounts.find(session.subject.as_str()) else {
+            return refused(RefreshRefusal::Disowned);
+        };
+        let key = self.ring.find(&session.kid).unwrap_or(current);
+        info!(event = "refresh", session = %session.id, generation = session.generation, "session renewed");
+        Pair::mint(&session, person(&user), key, &self.policy).map_err(Refused::Mint)
+    }
+
+    /// Ends a session if it is the subject's own. Silent about everything else.
+    pub async fn end(&self, subject: &Subject, id: SessionId) {
+        if self.store.find(id).is_some_and(|session| session.subject == *subject)
+            && self.store.end(id).await.unwrap_or(false)
+        {
+            info!(event = "revoke", session = %id, subject = %subject, "session ended");
+        }
+    }
+
+
+    pub fn list(&self, subject: &Subject, now: Timestamp) -> Vec<Session> {
+        self.store.sessions_of(subject, now)
+    }
+
+    /// What the users file grants a subject now.
+    pub fn standing(&self, subject: &Subject) -> Option<Standing> {
+        let user = self.accounts.find(subject.as_str())?;
+        Some(Standing { scopes: user.scopes.clone(), credential: self.credential_of(&user) })
+    }
+
+    fn user_of(&self, caller: &Caller) -> Option<Arc<User>> {
+        match caller {
+            Caller::User(user) => Some(Arc::clone(user)),
+            Caller::Bearer(token) => self.accounts.find(token.subject.as_str()),
+        }
+    }
+
+    fn grant(&self, caller: &Caller, user: &User, requested: &Scopes) -> Result<Scopes, Refused> {
+        if requested.is_empty() {
+            return Err(Refused::NoScopes);
+        }
+        let known = Scopes::new(requested.iter().filter(|scope| self.known_scopes.contains(scope)));
+        if known.is_empty() {
+            return Err(Refused::NoKnownScope);
+        }
+        if !user.scopes.cover(&known) {
+            return Err(Refused::BeyondUser);
+        }
+        let Caller::Bearer(token) = caller else {
+            return Ok(known);
+        };
+        let granted = known.within(&token.scopes);
+        if granted.is_empty() { Err(Refused::BeyondCaller) } else { Ok(granted) }
+    }
+
+    fn credential_of(&self, user: &User) -> CredentialVersion {
+        user.credential_version(self.ring.fingerprint_key())
+    }
+
+    fn recorded(&self, address: IpAddr) -> Option<IpAddr> {
+        match (self.record_addresses, address) {
+            (RecordAddresses::Full, address) => Some(address),
+            (RecordAddresses::Off, _) => None,
+            (RecordAddresses::Prefix, IpAddr::V4(v4)) => {
+                let [a, b, c, _] = v4.octets();
+                Some(IpAddr::from([a, b, c, 0]))
+            }
+            (RecordAddresses::Prefix, IpAddr::V6(v6)) => {
+                let [a, b, c, ..] = v6.segments();
+                Some(IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)))
+            }
+        }
+    }
+}
+
+fn person(user: &User) -> Person<'_> {
+    Person { email: user.email.as_deref(), roles: &user.roles, claims: &user.claims }
+}
+
+fn fresh_id() -> SessionId {
+    let mut bytes = [0; SessionId::BYTES];
+    // Fails only if the kernel has no randomness to give; then nothing may be issued at all.
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system gives random bytes");
+    SessionId::from_bytes(bytes)
+}

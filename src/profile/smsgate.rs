@@ -1,0 +1,271 @@
+//! The `smsgate` dialect: JSON, `Authorization` headers, both spellings of every field.
+//!
+//! Guarantees: answers satisfy the API's own documentation and all of the vendor's clients (two of five read camelCase,
+//! the others snake_case); a trailing slash and any ASCII case of the path are the same endpoint.
+//! Does not know: how callers prove themselves, how refusals are worded.
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::token::{Device, MintError, NotAnId, Pair, Profile, Scopes, Session, SessionId, Subject, Timestamp, TokenId};
+
+use super::{Caller, Refused, Reply, Request, Sessions, Visit};
+
+/// Characters of a device's id or name; they are shown back in lists.
+const MAX_DEVICE_TEXT: usize = 128;
+
+/// An endpoint of this profile, from method and path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    Issue,
+    Refresh,
+    /// Ends the session that a `jti` belongs to. `None`: not an id of ours, which ends nothing.
+    Revoke(Option<TokenId>),
+    List,
+    End(Option<SessionId>),
+}
+
+/// What a path under `{prefix}/auth` is, besides a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Miss {
+    NotFound,
+    /// The path exists for these methods.
+    Method(&'static str),
+}
+
+impl Call {
+    /// The call that `method` and `rest`, the path behind `{prefix}/auth`, name.
+    ///
+    /// # Errors
+    /// [`Miss`] if there is none: such a path is never forwarded.
+    pub fn parse(method: &Method, rest: &str) -> Result<Self, Miss> {
+        let mut segments = rest.trim_start_matches('/').splitn(4, '/').filter(|segment| !segment.is_empty());
+        let (first, second, more) = (segments.next().unwrap_or_default(), segments.next(), segments.next());
+        let is = |segment: &str, name: &str| segment.eq_ignore_ascii_case(name);
+        let only = |wanted: Method, allow: &'static str, call: Self| {
+            if *method == wanted { Ok(call) } else { Err(Miss::Method(allow)) }
+        };
+        match (first, second) {
+            _ if more.is_some() => Err(Miss::NotFound),
+            (token, None) if is(token, "token") => only(Method::POST, "POST", Self::Issue),
+            (token, Some(refresh)) if is(token, "token") && is(refresh, "refresh") => {
+                only(Method::POST, "POST", Self::Refresh)
+            }
+            (token, Some(id)) if is(token, "token") => {
+                only(Method::DELETE, "DELETE", Self::Revoke(parsed(id.parse())))
+            }
+            (sessions, None) if is(sessions, "sessions") => only(Method::GET, "GET", Self::List),
+            (sessions, Some(id)) if is(sessions, "sessions") => {
+                only(Method::DELETE, "DELETE", Self::End(parsed(id.parse())))
+            }
+            _ => Err(Miss::NotFound),
+        }
+    }
+}
+
+fn parsed<T>(id: Result<T, NotAnId>) -> Option<T> {
+    id.ok()
+}
+
+#[derive(Deserialize)]
+struct IssueBody {
+    #[serde(default)]
+    ttl: Option<i64>,
+    #[serde(default)]
+    scopes: Scopes,
+    #[serde(default)]
+    device: Option<Device>,
+}
+
+/// `POST {prefix}/auth/token`.
+///
+/// # Errors
+/// When the body is not what it must be, or the grant is refused.
+pub async fn issue(sessions: &Sessions, caller: &Caller, body: &[u8], visit: Visit) -> Result<Reply, Refused> {
+    let request = parse_issue(body)?;
+    let pair = sessions.begin(Profile::Smsgate, caller, request, visit).await?;
+    pair_reply(StatusCode::CREATED, &pair, visit.now)
+}
+
+/// `POST {prefix}/auth/token/refresh`. Whatever the body says is ignored: clients send none, `{}` or anything.
+///
+/// # Errors
+/// [`Refused::Refresh`] for every reason that lies with the token or its session.
+pub async fn refresh(sessions: &Sessions, token: &str, visit: Visit) -> Result<Reply, Refused> {
+    let pair = sessions.renew(Profile::Smsgate, token, visit).await?;
+    pair_reply(StatusCode::OK, &pair, visit.now)
+}
+
+/// `DELETE {prefix}/auth/token/{jti}` and `DELETE {prefix}/auth/sessions/{id}`: idempotent, and without effect on what
+/// is not the caller's own.
+pub async fn end(sessions: &Sessions, subject: &Subject, session: Option<SessionId>) -> Reply {
+    if let Some(session) = session {
+        sessions.end(subject, session).await;
+    }
+    Reply { status: StatusCode::NO_CONTENT, body: None }
+}
+
+/// `GET {prefix}/auth/sessions`: the caller's, or only the one named by `own`.
+///
+/// # Errors
+/// None that a caller can cause.
+pub fn list(sessions: &Sessions, subject: &Subject, own: Option<SessionId>, now: Timestamp) -> Result<Reply, Refused> {
+    let listed: Vec<_> = sessions
+        .list(subject, now)
+        .iter()
+        .filter(|session| own.is_none_or(|own| session.id == own))
+        .map(SessionView::new)
+        .collect();
+    json(StatusCode::OK, &listed)
+}
+
+fn parse_issue(body: &[u8]) -> Result<Request, Refused> {
+    let body: IssueBody = serde_json::from_slice(body)
+        .map_err(|_| Refused::Body("the body must be a JSON object with \"scopes\" (a list of strings), and optionally \"ttl\" (whole seconds) and \"device\""))?;
+    let ttl_secs = match body.ttl.map(u64::try_from) {
+        None => None,
+        Some(Ok(secs)) => Some(secs),
+        Some(Err(_)) => return Err(Refused::Body("ttl must not be negative")),
+    };
+    if let Some(device) = &body.device {
+        for text in [&device.id, &device.name].into_iter().flatten() {
+            if text.chars().count() > MAX_DEVICE_TEXT || text.chars().any(char::is_control) {
+                return Err(Refused::Body("device id and name must be short texts without control characters"));
+            }
+        }
+    }
+    Ok(Request { scopes: body.scopes, ttl_secs, device: body.device })
+}
+
+#[derive(Serialize)]
+struct PairView<'a> {
+    id: String,
+    token_type: &'static str,
+    access_token: &'a str,
+    refresh_token: &'a str,
+    expires_at: String,
+    expires_in: u64,
+    scopes: &'a Scopes,
+    #[serde(rename = "tokenType")]
+    token_type_camel: &'static str,
+    #[serde(rename = "accessToken")]
+    access_token_camel: &'a str,
+    #[serde(rename = "refreshToken")]
+    refresh_token_camel: &'a str,
+    #[serde(rename = "expiresAt")]
+    expires_at_camel: String,
+    #[serde(rename = "expiresIn")]
+    expires_in_camel: u64,
+}
+
+fn pair_reply(status: StatusCode, pair: &Pair, now: Timestamp) -> Result<Reply, Refused> {
+    let expires_at = rfc3339(pair.expires_at);
+    let expires_in = pair.expires_at.as_secs().saturating_sub(now.as_secs());
+    let view = PairView {
+        id: pair.id.to_string(),
+        token_type: "Bearer",
+        access_token: &pair.access_token,
+        refresh_token: &pair.refresh_token,
+        expires_at: expires_at.clone(),
+        expires_in,
+        scopes: &pair.scopes,
+        token_type_camel: "Bearer",
+        access_token_camel: &pair.access_token,
+        refresh_token_camel: &pair.refresh_token,
+        expires_at_camel: expires_at,
+        expires_in_camel: expires_in,
+    };
+    json(status, &view)
+}
+
+#[derive(Serialize)]
+struct SessionView {
+    id: String,
+    device: Option<Device>,
+    scopes: Scopes,
+    created_at: String,
+    last_refresh: String,
+    expires_at: String,
+    address: Option<String>,
+}
+
+impl SessionView {
+    fn new(session: &Session) -> Self {
+        Self {
+            id: session.id.to_string(),
+            device: session.device.as_deref().cloned(),
+            scopes: session.granted.clone(),
+            created_at: rfc3339(session.created_at),
+            last_refresh: rfc3339(session.rotated_at),
+            expires_at: rfc3339(session.idle_expires_at.min(session.expires_at)),
+            address: session.address.map(|address| address.to_string()),
+        }
+    }
+}
+
+/// UTC, `Z`, whole seconds: what the documented samples can parse (seed S3).
+fn rfc3339(at: Timestamp) -> String {
+    let secs = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+    let stamp = jiff::Timestamp::from_second(secs).unwrap_or(jiff::Timestamp::MAX);
+    stamp.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn json(status: StatusCode, view: &impl Serialize) -> Result<Reply, Refused> {
+    let body = serde_json::to_vec(view).map_err(|error| Refused::Mint(MintError::Claims(error)))?;
+    Ok(Reply { status, body: Some(Bytes::from(body)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn call(method: Method, rest: &str, expected: Result<Call, Miss>) {
+        assert_eq!(Call::parse(&method, rest), expected, "{method} {rest}");
+    }
+
+    #[test]
+    fn endpoints_are_found_in_any_case_and_with_a_trailing_slash() {
+        call(Method::POST, "/token", Ok(Call::Issue));
+        call(Method::POST, "/token/", Ok(Call::Issue));
+        call(Method::POST, "/Token/REFRESH/", Ok(Call::Refresh));
+        call(Method::GET, "/sessions", Ok(Call::List));
+        call(Method::DELETE, "/token/garbage", Ok(Call::Revoke(None)));
+        let id = TokenId { session: SessionId::from_bytes([7; 12]), generation: 3, kind: crate::token::TokenKind::Access };
+        call(Method::DELETE, &format!("/token/{id}"), Ok(Call::Revoke(Some(id))));
+        call(Method::DELETE, &format!("/sessions/{}", id.session), Ok(Call::End(Some(id.session))));
+    }
+
+    #[test]
+    fn what_is_no_endpoint_is_said_so() {
+        call(Method::GET, "/token", Err(Miss::Method("POST")));
+        call(Method::POST, "/sessions", Err(Miss::Method("GET")));
+        call(Method::GET, "", Err(Miss::NotFound));
+        call(Method::POST, "/tokens", Err(Miss::NotFound));
+        call(Method::POST, "/token/refresh/x", Err(Miss::NotFound));
+        call(Method::DELETE, "/token/x/y/z", Err(Miss::NotFound));
+    }
+
+    #[track_caller]
+    fn body_refused(body: &str) {
+        assert!(matches!(parse_issue(body.as_bytes()), Err(Refused::Body(_))), "{body}");
+    }
+
+    #[test]
+    fn a_body_of_the_wrong_shape_is_refused() {
+        for body in [
+            "", "[]", "1", "{", "{\"ttl\":-1,\"scopes\":[]}", "{\"ttl\":1.5}", "{\"ttl\":\"60\"}", "{\"scopes\":\"a:b\"}",
+            "{\"scopes\":[1]}", "{\"device\":{\"id\":\"a\\u0000\"}}", "\u{feff}{}",
+        ] {
+            body_refused(body);
+        }
+        body_refused(&format!("{{\"device\":{{\"name\":\"{}\"}}}}", "x".repeat(MAX_DEVICE_TEXT + 1)));
+    }
+
+    #[test]
+    fn times_are_written_without_fractions_and_with_z() {
+        assert_eq!(rfc3339(Timestamp::from_micros(1_773_453_600_999_999)), "2026-03-14T02:00:00Z");
+    }
+}

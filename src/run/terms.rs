@@ -1,0 +1,209 @@
+//! From the configuration to what each room asks for.
+//!
+//! Guarantees: rooms get their own small values and never the configuration as a whole.
+//! Does not know: anything but shapes.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::HeaderValue;
+use zeroize::Zeroizing;
+
+use crate::account::{AccountPolicy, Allowance, BasicPolicy, GuessPolicy, PasswordPolicy};
+use crate::config::{self, Config};
+use crate::edge::{Deadlines, Reserves, Shift};
+use crate::gateway::{AccessLog, Bounds, Demand, FURTHER_SCOPES, Routes, Rule, smsgate_rules};
+use crate::keys::KeySource;
+use crate::profile::RecordAddresses;
+use crate::store::Caps;
+use crate::token::{AccessOverlap, OnReuse, Policy, Scopes};
+use crate::upstream::headers::Authorization;
+use crate::upstream::{Address, Terms};
+
+pub(super) fn policy(config: &Config) -> Policy {
+    let token = &config.token;
+    Policy {
+        issuer: token.issuer.clone(),
+        audience: token.audience.clone(),
+        access_type: match token.token_type {
+            config::TokenType::AtJwt => "at+jwt".into(),
+            config::TokenType::Jwt => "JWT".into(),
+        },
+        leeway: token.leeway,
+        max_token_bytes: config.limits.max_token_bytes,
+        access_ttl: token.access_ttl,
+        access_ttl_max: token.access_ttl_max,
+        refresh_ttl: token.refresh_ttl,
+        session_ttl: token.session_ttl,
+        access_overlap: match token.access_overlap {
+            config::AccessOverlap::For(span) => AccessOverlap::For(span),
+            config::AccessOverlap::UntilExpiry => AccessOverlap::UntilExpiry,
+        },
+        retry_window: token.retry_window,
+        on_reuse: match token.on_reuse {
+            config::OnReuse::Session => OnReuse::Session,
+            config::OnReuse::User => OnReuse::User,
+        },
+    }
+}
+
+pub(super) fn caps(config: &Config) -> Caps {
+    Caps { sessions: config.limits.max_sessions, sessions_per_user: config.limits.max_sessions_per_user }
+}
+
+pub(super) fn key_source(config: &Config) -> KeySource {
+    match &config.token.key {
+        config::KeySource::Ring => KeySource::Ring { algorithm: config.token.algorithm },
+        config::KeySource::Secret { algorithm, secret } => {
+            KeySource::Secret { algorithm: *algorithm, secret: Zeroizing::new(secret.expose().to_vec()) }
+        }
+        config::KeySource::File { algorithm, path } => {
+            KeySource::File { algorithm: *algorithm, path: path.clone() }
+        }
+    }
+}
+
+pub(super) fn account_policy(config: &Config) -> AccountPolicy {
+    let (limits, signin) = (&config.limits, &config.limits.signin);
+    AccountPolicy {
+        passwords: PasswordPolicy { parallel: limits.password_parallel.get(), queue: limits.password_queue },
+        guesses: GuessPolicy {
+            per_address: Allowance { burst: signin.address_burst, every: signin.address_refill },
+            per_user: Allowance { burst: signin.user_burst, every: signin.user_refill },
+            max_tracked: signin.max_tracked,
+        },
+        basic: BasicPolicy { ttl: limits.basic_cache_ttl, capacity: limits.basic_cache_entries },
+    }
+}
+
+/// The operator's own rules come first: among equally specific ones the first decides.
+pub(super) fn rules(config: &Config) -> Vec<Rule> {
+    let own = config.routes.rules.iter().map(|rule| Rule {
+        path: rule.path.clone(),
+        methods: rule.methods.clone().unwrap_or_default(),
+        demand: match &rule.demand {
+            config::Demand::Scope(scope) => Demand::Scope(scope.as_str().into()),
+            config::Demand::Role(role) => Demand::Role(role.as_str().into()),
+            config::Demand::Public => Demand::Public,
+            config::Demand::Passthrough => Demand::Passthrough,
+            config::Demand::Authenticated => Demand::Authenticated,
+        },
+    });
+    let registration = config.routes.device_registration == config::DeviceRegistration::Allow;
+    let preset = match config.routes.preset {
+        config::Preset::Smsgate => smsgate_rules(&config.routes.prefix, registration),
+        config::Preset::None => Vec::new(),
+    };
+    own.chain(preset).collect()
+}
+
+pub(super) fn unmatched(config: &Config) -> Demand {
+    match config.routes.unmatched {
+        config::Unmatched::Deny => Demand::Unmatched,
+        config::Unmatched::Authenticated => Demand::Authenticated,
+    }
+}
+
+/// The scopes that routes demand, and those the API knows besides.
+pub(super) fn known_scopes(config: &Config, routes: &Routes) -> Scopes {
+    let demanded = routes.scopes();
+    let further: &[&str] = match config.routes.preset {
+        config::Preset::Smsgate | config::Preset::None => &FURTHER_SCOPES,
+    };
+    Scopes::new(demanded.iter().map(Arc::as_ref).chain(further.iter().copied()))
+}
+
+/// Under every prefix that the API is known by, besides where ours lie.
+pub(super) fn upstream_auth_paths(config: &Config) -> Vec<String> {
+    match config.routes.preset {
+        config::Preset::None => Vec::new(),
+        config::Preset::Smsgate => ["/3rdparty/v1", "/api/3rdparty/v1", &config.routes.upstream_prefix]
+            .iter()
+            .map(|prefix| format!("{prefix}/auth"))
+            .collect(),
+    }
+}
+
+pub(super) fn basic_auth(config: &Config) -> bool {
+    config.routes.basic_auth == config::BasicAuth::Allow
+}
+
+pub(super) fn record_addresses(config: &Config) -> RecordAddresses {
+    match config.store.record_addresses {
+        config::RecordAddresses::Full => RecordAddresses::Full,
+        config::RecordAddresses::Prefix => RecordAddresses::Prefix,
+        config::RecordAddresses::Off => RecordAddresses::Off,
+    }
+}
+
+pub(super) fn access_log(config: &Config) -> AccessLog {
+    match config.log.access {
+        config::AccessLog::Off => AccessLog::Off,
+        config::AccessLog::Refused => AccessLog::Refused,
+        config::AccessLog::All => AccessLog::All,
+    }
+}
+
+pub(super) fn bounds(config: &Config) -> Bounds {
+    let limits = &config.limits;
+    Bounds {
+        headers: limits.max_headers,
+        header_bytes: limits.max_header_bytes,
+        uri_bytes: limits.max_uri_bytes,
+        body_bytes: limits.max_body_bytes,
+        body_timeout: limits.header_timeout,
+    }
+}
+
+pub(super) fn shift(config: &Config) -> Shift {
+    let limits = &config.limits;
+    Shift {
+        deadlines: Deadlines {
+            first_byte: limits.first_byte_timeout,
+            header: limits.header_timeout,
+            idle: limits.idle_timeout,
+            stall: limits.stall_timeout,
+        },
+        // Twice what is allowed: what lies between is refused by us, with a body that says why.
+        reserves: Reserves {
+            headers: limits.max_headers * 2,
+            header_bytes: limits.max_header_bytes * 2,
+            h2_streams: limits.max_h2_streams,
+        },
+        max_connections: limits.max_connections,
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        drain_timeout: config.server.drain_timeout,
+    }
+}
+
+pub(super) fn upstream(config: &Config) -> Terms {
+    let upstream = &config.upstream;
+    Terms {
+        address: Address { host: upstream.url.host.clone(), port: upstream.url.port },
+        authorization: match &upstream.credentials {
+            config::Credentials::Strip => Authorization::Remove,
+            config::Credentials::Bearer => Authorization::Keep,
+            config::Credentials::Basic { username, password } => Authorization::Replace(basic(username, password)),
+        },
+        connect_timeout: upstream.connect_timeout,
+        first_byte_timeout: upstream.first_byte_timeout,
+        idle_timeout: upstream.idle_timeout,
+        keepalive: upstream.keepalive,
+        most_idle: config.limits.upstream_idle_connections,
+    }
+}
+
+fn basic(username: &str, password: &config::Secret) -> HeaderValue {
+    let plain = Zeroizing::new([username.as_bytes(), b":", password.expose()].concat());
+    // Base64 is always a valid header value.
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(&*plain)))
+        .unwrap_or(HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
+}
+
+/// An upstream as a log may show it.
+pub(super) fn shown(url: &config::Origin) -> String {
+    format!("http://{}:{}{}", url.host, url.port, url.base)
+}

@@ -1,0 +1,184 @@
+//! Access tokens: minted from a session, verified without one.
+//!
+//! Guarantees: [`verify`] checks in the order size, header, signature, `iss`, `aud`, `exp`/`nbf`/`iat`, kind; every
+//! claim is required and typed, so a missing or mistyped one is a refusal and never "not checked" (jsonwebtoken's own
+//! validation passes a token whose `iss` and `aud` are absent or malformed).
+//! Does not know: revocation, scopes demanded by routes, clocks.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::keys::{KeyRing, SigningKey};
+
+use super::envelope::{self, Envelope, MintError, REFRESH_TYPE};
+use super::{Policy, Scopes, Session, SessionId, Subject, Timestamp, TokenError, TokenId, TokenKind};
+
+/// What the users file says of a person beyond name and scopes.
+#[derive(Clone, Copy, Debug)]
+pub struct Person<'a> {
+    pub email: Option<&'a str>,
+    pub roles: &'a [String],
+    pub claims: &'a serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    /// What SMSGate reads (seed S39).
+    user_id: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    aud: &'a [String],
+    iat: u64,
+    nbf: u64,
+    exp: u64,
+    jti: String,
+    sid: String,
+    scopes: &'a Scopes,
+    /// The same, as RFC 9068 section 2.2.3 writes it.
+    scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    roles: &'a [String],
+    #[serde(flatten)]
+    claims: &'a serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Read<'a> {
+    #[serde(borrow)]
+    iss: Cow<'a, str>,
+    #[serde(borrow)]
+    sub: Cow<'a, str>,
+    #[serde(default)]
+    aud: Audience,
+    iat: u64,
+    nbf: u64,
+    exp: u64,
+    #[serde(borrow)]
+    jti: Cow<'a, str>,
+    #[serde(borrow)]
+    sid: Cow<'a, str>,
+    scopes: Scopes,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+/// RFC 7519 section 4.1.3: one string or a list of them.
+#[derive(Deserialize, Default)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+    #[default]
+    #[serde(skip)]
+    None,
+}
+
+impl Audience {
+    fn meets(&self, accepted: &[String]) -> bool {
+        match self {
+            _ if accepted.is_empty() => true,
+            Audience::None => false,
+            Audience::One(audience) => accepted.contains(audience),
+            Audience::Many(audiences) => audiences.iter().any(|audience| accepted.contains(audience)),
+        }
+    }
+}
+
+/// What an authentic, current access token says. Whether its session was ended since is asked separately.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verified {
+    pub subject: Subject,
+    pub scopes: Scopes,
+    pub roles: Vec<String>,
+    pub id: TokenId,
+    pub not_before: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+impl Verified {
+    pub fn session(&self) -> SessionId {
+        self.id.session
+    }
+
+    /// The part of the judgement that time can change: asked again on every use of a remembered token.
+    pub fn check_time(&self, now: Timestamp, policy: &Policy) -> Result<(), TokenError> {
+        if now >= self.expires_at + policy.leeway {
+            return Err(TokenError::Expired);
+        }
+        if now + policy.leeway < self.not_before {
+            return Err(TokenError::NotYetValid);
+        }
+        Ok(())
+    }
+}
+
+/// The access token of the session's current generation.
+///
+/// # Errors
+/// When the key cannot sign or the claims cannot be written; see [`MintError`].
+pub fn mint(session: &Session, person: Person<'_>, key: &SigningKey, policy: &Policy) -> Result<String, MintError> {
+    let issued_at = session.rotated_at.as_secs();
+    let id = TokenId { session: session.id, generation: session.generation, kind: TokenKind::Access };
+    let claims = Written {
+        iss: &policy.issuer,
+        sub: session.subject.as_str(),
+        user_id: session.subject.as_str(),
+        aud: &policy.audience,
+        iat: issued_at,
+        nbf: issued_at,
+        exp: session.access_expires_at().as_secs(),
+        jti: id.to_string(),
+        sid: session.id.to_string(),
+        scopes: &session.granted,
+        scope: session.granted.to_string(),
+        email: person.email,
+        roles: person.roles,
+        claims: person.claims,
+    };
+    envelope::seal(key.algorithm().as_str(), &policy.access_type, key.kid(), &claims, |message| key.sign(message))
+}
+
+/// Judges a token text presented as an access token.
+///
+/// # Errors
+/// The first check that failed. [`TokenError::RefreshPresented`] only for an *authentic* refresh token.
+pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> Result<Verified, TokenError> {
+    let envelope = Envelope::open(token, policy.max_token_bytes)?;
+    let (key, typ) = envelope.header(ring)?;
+    if typ == REFRESH_TYPE {
+        super::refresh::verify(token, ring, policy, now)?;
+        return Err(TokenError::RefreshPresented);
+    }
+    // RFC 9068 section 4 demands at+jwt; tokens from before a switch to `JWT` stay good.
+    if !typ.eq_ignore_ascii_case(&policy.access_type) && !typ.eq_ignore_ascii_case("at+jwt") {
+        return Err(TokenError::Type);
+    }
+    let payload = envelope.payload(|message, signature| key.verify(message, signature))?;
+    let claims: Read<'_> = serde_json::from_slice(&payload).map_err(TokenError::Claims)?;
+    if claims.iss != policy.issuer {
+        return Err(TokenError::Issuer);
+    }
+    if !claims.aud.meets(&policy.audience) {
+        return Err(TokenError::Audience);
+    }
+    let verified = Verified {
+        subject: Subject::new(claims.sub),
+        scopes: claims.scopes,
+        roles: claims.roles,
+        id: claims.jti.parse().map_err(|_| TokenError::Kind)?,
+        not_before: Timestamp::from_secs(claims.nbf),
+        expires_at: Timestamp::from_secs(claims.exp),
+    };
+    verified.check_time(now, policy)?;
+    if Timestamp::from_secs(claims.iat) > now + policy.leeway {
+        return Err(TokenError::IssuedInFuture);
+    }
+    if verified.id.kind != TokenKind::Access || claims.sid.parse() != Ok(verified.id.session) {
+        return Err(TokenError::Kind);
+    }
+    Ok(verified)
+}

@@ -1,0 +1,104 @@
+//! The compact JWS form (RFC 7515): three segments, a strict header, a signature by the key that the header names.
+//!
+//! Guarantees: nothing of the payload is looked at before the signature has been checked over the exact bytes received
+//! (RFC 8725 section 3.3); the algorithm belongs to the key, never to the token; only header members that this gateway
+//! writes are accepted, so `crit`, `b64`, `jwk`, `jku`, `x5u` and their kin are refused by one rule; base64url has one
+//! spelling.
+//! Does not know: what the claims mean.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::keys::{KeyRing, SigningKey};
+
+use super::TokenError;
+
+/// `typ` of refresh tokens. They are authenticated by a key of their own as well: two fences against one kind being
+/// presented as the other (RFC 8725 sections 3.11 and 3.12).
+pub(super) const REFRESH_TYPE: &str = "rt+jwt";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header<'a> {
+    alg: &'a str,
+    typ: &'a str,
+    kid: &'a str,
+}
+
+/// A token text cut into its parts. Nothing in it is authentic yet.
+pub(super) struct Envelope<'a> {
+    /// What the signature covers: header and payload as received.
+    message: &'a str,
+    header: Vec<u8>,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Envelope<'a> {
+    pub(super) fn open(token: &'a str, max_bytes: usize) -> Result<Self, TokenError> {
+        if token.len() > max_bytes {
+            return Err(TokenError::TooLong);
+        }
+        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
+        if payload.contains('.') {
+            return Err(TokenError::Malformed);
+        }
+        let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| TokenError::Malformed)?;
+        Ok(Self { message, header, payload, signature })
+    }
+
+    /// The key and type that the header names, once the header is one that this gateway could have written.
+    pub(super) fn header<'r>(&self, ring: &'r KeyRing) -> Result<(&'r Arc<SigningKey>, &str), TokenError> {
+        let header: Header<'_> = serde_json::from_slice(&self.header).map_err(|_| TokenError::Header)?;
+        let key = ring.find(header.kid).ok_or(TokenError::UnknownKey)?;
+        let algorithm = if header.typ == REFRESH_TYPE { "HS256" } else { key.algorithm().as_str() };
+        if header.alg != algorithm {
+            return Err(TokenError::Algorithm);
+        }
+        Ok((key, header.typ))
+    }
+
+    /// The payload, if `verify` accepts the signature.
+    pub(super) fn payload(&self, verify: impl FnOnce(&[u8], &str) -> bool) -> Result<Vec<u8>, TokenError> {
+        if !verify(self.message.as_bytes(), self.signature) {
+            return Err(TokenError::Signature);
+        }
+        URL_SAFE_NO_PAD.decode(self.payload).map_err(|_| TokenError::Malformed)
+    }
+}
+
+/// The signed token text of `claims`.
+pub(super) fn seal<E>(
+    algorithm: &str,
+    typ: &str,
+    kid: &str,
+    claims: &impl Serialize,
+    sign: impl FnOnce(&[u8]) -> Result<String, E>,
+) -> Result<String, MintError>
+where
+    MintError: From<E>,
+{
+    let header = serde_json::to_vec(&Header { alg: algorithm, typ, kid }).map_err(MintError::Claims)?;
+    let payload = serde_json::to_vec(claims).map_err(MintError::Claims)?;
+    let mut token = String::with_capacity((header.len() + payload.len()) * 4 / 3 + 100);
+    URL_SAFE_NO_PAD.encode_string(header, &mut token);
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+    let signature = sign(token.as_bytes())?;
+    token.push('.');
+    token.push_str(&signature);
+    Ok(token)
+}
+
+/// A token could not be made. Neither a client nor an operator can cause it with valid keys and claims.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    #[error("claims cannot be written as JSON")]
+    Claims(#[source] serde_json::Error),
+    #[error("the key refused to sign")]
+    Key(#[from] crate::keys::SignError),
+}

@@ -1,0 +1,31 @@
+//! The rules, pure: what a token says, when it counts, and what presenting one does to its session.
+//!
+//! Guarantees: no I/O, no clock and no randomness in this room; `now` and fresh ids are arguments, so every rule is
+//! tested by passing a number.
+//! Does not know: HTTP, sockets, files, the store, who may sign in.
+//!
+//! The state machine stands in [`Session::rotate`]; the order of verification in [`access::verify`].
+
+pub mod access;
+mod envelope;
+mod error;
+mod id;
+mod pair;
+mod policy;
+pub mod refresh;
+mod scope;
+mod session;
+mod time;
+
+pub use access::{Person, Verified};
+pub use envelope::MintError;
+pub use error::TokenError;
+pub use id::{NotAnId, SessionId, Subject, TokenId, TokenKind};
+pub use pair::Pair;
+pub use policy::{AccessOverlap, OnReuse, Policy};
+pub use scope::{ALL_ANY, Scopes, TOKENS_MANAGE, TOKENS_REFRESH};
+pub use session::{
+    AccessStanding, CredentialVersion, Device, Presented, Profile, RACE_MARGIN, Rotation, RotationRefusal, Session,
+    Standing,
+};
+pub use time::Timestamp;

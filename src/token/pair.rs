@@ -1,0 +1,35 @@
+//! The pair: what a sign-in or a refresh hands out.
+//!
+//! Guarantees: a pair is a function of the session's current generation and its key, so an idempotent retry mints the
+//! same `jti`, `exp` and scopes again.
+//! Does not know: how a profile spells it.
+
+use crate::keys::SigningKey;
+
+use super::envelope::MintError;
+use super::{Person, Policy, Scopes, Session, Timestamp, TokenId, TokenKind, access, refresh};
+
+/// An access token and the refresh token that belongs to it.
+pub struct Pair {
+    /// The access token's `jti`.
+    pub id: TokenId,
+    pub access_token: String,
+    pub refresh_token: String,
+    /// Equals the access token's `exp`.
+    pub expires_at: Timestamp,
+    pub scopes: Scopes,
+}
+
+impl Pair {
+    /// # Errors
+    /// When the key cannot sign or the claims cannot be written.
+    pub fn mint(session: &Session, person: Person<'_>, key: &SigningKey, policy: &Policy) -> Result<Self, MintError> {
+        Ok(Self {
+            id: TokenId { session: session.id, generation: session.generation, kind: TokenKind::Access },
+            access_token: access::mint(session, person, key, policy)?,
+            refresh_token: refresh::mint(session, key, policy)?,
+            expires_at: Timestamp::from_secs(session.access_expires_at().as_secs()),
+            scopes: session.granted.clone(),
+        })
+    }
+}

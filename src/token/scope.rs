@@ -1,0 +1,127 @@
+//! Scopes: what a token allows, as `resource:action` words.
+//!
+//! Guarantees: a [`Scopes`] value has no duplicates and keeps the order in which the scopes were asked for; the rules
+//! of `all:any` and `tokens:refresh` stand here and nowhere else.
+//! Does not know: routes, users, tokens.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Satisfies every scope except [`TOKENS_REFRESH`] (seed S32).
+pub const ALL_ANY: &str = "all:any";
+/// Carried by refresh tokens only; nobody can be granted it (seed S34).
+pub const TOKENS_REFRESH: &str = "tokens:refresh";
+/// Demanded for minting, listing and revoking sessions with a Bearer token.
+pub const TOKENS_MANAGE: &str = "tokens:manage";
+
+/// An ordered set of scopes. Cloning is cheap: the list is shared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Scopes(Arc<[Arc<str>]>);
+
+impl Scopes {
+    /// The scopes of `names`, first mention wins, duplicates and empty words dropped.
+    pub fn new<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
+        let mut list: Vec<Arc<str>> = Vec::new();
+        for name in names {
+            let name = name.as_ref();
+            if !name.is_empty() && !list.iter().any(|known| **known == *name) {
+                list.push(Arc::from(name));
+            }
+        }
+        Self(list.into())
+    }
+
+    /// Whether these scopes satisfy a demand for `scope`.
+    pub fn satisfy(&self, scope: &str) -> bool {
+        self.0.iter().any(|own| **own == *scope || (**own == *ALL_ANY && scope != TOKENS_REFRESH))
+    }
+
+    /// Whether each of `other` is satisfied by these.
+    pub fn cover(&self, other: &Scopes) -> bool {
+        other.0.iter().all(|scope| self.satisfy(scope))
+    }
+
+    /// What of these remains under `limit`. `all:any` under a narrower limit becomes that limit.
+    pub fn within(&self, limit: &Scopes) -> Scopes {
+        if limit.cover(self) {
+            return self.clone();
+        }
+        if self.contains(ALL_ANY) {
+            return limit.clone();
+        }
+        Self::new(self.iter().filter(|scope| limit.satisfy(scope)))
+    }
+
+    /// The literal members, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|scope| &**scope)
+    }
+
+    /// Whether `scope` itself is a member; `all:any` does not count as everything here.
+    pub fn contains(&self, scope: &str) -> bool {
+        self.iter().any(|own| own == scope)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Space-separated, as RFC 6749 section 3.3 writes it.
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, scope) in self.iter().enumerate() {
+            if i > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope)?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Scopes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Scopes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::new(Vec::<String>::deserialize(deserializer)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn within(own: &[&str], limit: &[&str], expected: &[&str]) {
+        assert_eq!(Scopes::new(own).within(&Scopes::new(limit)), Scopes::new(expected));
+    }
+
+    #[test]
+    fn all_any_satisfies_everything_except_refresh() {
+        let all = Scopes::new([ALL_ANY]);
+        assert!(all.satisfy("messages:send"));
+        assert!(all.satisfy(ALL_ANY));
+        assert!(!all.satisfy(TOKENS_REFRESH));
+    }
+
+    #[test]
+    fn narrowing_never_widens() {
+        within(&["a:x", "b:y"], &["b:y", "c:z"], &["b:y"]);
+        within(&["a:x"], &[ALL_ANY], &["a:x"]);
+        within(&[ALL_ANY], &["a:x"], &["a:x"]);
+        within(&[ALL_ANY, "a:x"], &["a:x", "b:y"], &["a:x", "b:y"]);
+        within(&["a:x"], &[], &[]);
+    }
+
+    #[test]
+    fn duplicates_and_blanks_are_dropped_in_order() {
+        assert_eq!(Scopes::new(["b:y", "", "a:x", "b:y"]).to_string(), "b:y a:x");
+    }
+}

@@ -1,0 +1,235 @@
+//! The session and its state machine, as a pure function.
+//!
+//! Guarantees: of one generation there is at most one distinct successor; presenting a token that was already rotated
+//! ends the session, unless the row of [`Session::rotate`]'s table says otherwise; memory per session is constant,
+//! however often it is refreshed.
+//! Does not know: clocks, stores, HTTP, how a refresh token is spelled or authenticated.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AccessOverlap, Policy, Scopes, SessionId, Subject, Timestamp};
+
+/// How long after a rotation a duplicate counts as having been on its way already.
+///
+/// Two clients that send one token at the same instant are read one after the other: sockets, queues and the scheduler
+/// lie between. The duplicate gets nothing either way; the only question is whether it proves a theft, and this close
+/// to the rotation it does not.
+pub const RACE_MARGIN: Duration = Duration::from_millis(20);
+
+/// The client-facing dialect a session belongs to. Its tokens fail elsewhere, without side effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Profile {
+    Smsgate,
+}
+
+/// A keyed fingerprint of a user's name and password hash: it changes when the password does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialVersion(pub [u8; 8]);
+
+/// What the client says of the device it runs on (seed Z26). Both are shown back, never trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub id: Option<String>,
+    pub name: Option<String>,
+}
+
+/// One sign-in on one device: all refresh tokens that descend from one issuance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    pub id: SessionId,
+    pub subject: Subject,
+    pub profile: Profile,
+    /// What was granted at sign-in: the ceiling of every later generation.
+    pub scopes: Scopes,
+    /// What the current generation's access token carries.
+    pub granted: Scopes,
+    pub access_ttl: Duration,
+    pub device: Option<Box<Device>>,
+    /// Where the last sign-in or refresh came from, as far as the operator has it recorded.
+    pub address: Option<IpAddr>,
+    pub created_at: Timestamp,
+    /// When the current generation came to be.
+    pub rotated_at: Timestamp,
+    /// Slides with each rotation.
+    pub idle_expires_at: Timestamp,
+    /// Absolute; nothing moves it.
+    pub expires_at: Timestamp,
+    pub generation: u32,
+    /// The key that signed the current pair, so that a retry can repeat it.
+    pub kid: Arc<str>,
+    pub credential: CredentialVersion,
+    /// The session whose Bearer token minted this one: it ends with it and never outlives it.
+    pub parent: Option<SessionId>,
+    /// Access tokens of generations below this one are refused, whatever the overlap says.
+    pub access_floor: u32,
+}
+
+/// What the user behind a session may have at this moment.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    pub scopes: Scopes,
+    pub credential: CredentialVersion,
+}
+
+/// An authentic refresh token, reduced to what the rules ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presented {
+    pub session: SessionId,
+    pub generation: u32,
+    pub profile: Profile,
+    /// When the request that carried it had reached us.
+    pub arrived_at: Timestamp,
+    /// Where it came from, as far as that is to be recorded.
+    pub address: Option<IpAddr>,
+}
+
+/// The answer to a presented refresh token. Reuse changes the session, so it is an outcome and not an error: no caller
+/// can drop the change along with an `Err`.
+#[must_use]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rotation {
+    /// A new generation: mint its pair.
+    Rotated(Box<Session>),
+    /// The idempotent retry: mint the current generation's pair again.
+    Retried(Box<Session>),
+    /// The loser of a race: refused, and the session lives.
+    Raced,
+    /// Reuse: the session has to end, and with [`super::OnReuse::User`] all of the subject's.
+    Reused(Subject),
+    /// The user is gone or has another password: the session has to end.
+    Disowned(Subject),
+    /// Unknown, ended, expired, of another profile, or of a generation that was never issued. No side effect.
+    Refused(RotationRefusal),
+}
+
+/// Why nothing happened. For logs and counters; clients get one text for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotationRefusal {
+    Unknown,
+    Ended,
+    Expired,
+    OtherProfile,
+    /// Newer than the store knows: the store was rolled back, or worse.
+    Ahead,
+}
+
+/// Whether an access token of some generation still counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessStanding {
+    /// It counts; with a time if only until then.
+    Good { until: Option<Timestamp> },
+    /// A newer generation has replaced it and the overlap is over, or its scopes were cut.
+    Superseded,
+    Ended,
+}
+
+impl Session {
+    /// Applies the table of design order to a presented token.
+    ///
+    /// | presented generation | outcome |
+    /// |---|---|
+    /// | current | rotate: generation + 1, scopes = original within what the user may have now |
+    /// | immediate parent, arrived before the rotation (see [`RACE_MARGIN`]) | raced; retried if `retry_window` is set |
+    /// | immediate parent within `retry_window`, successor not yet rotated | retried: the same successor |
+    /// | any other older one | reused |
+    /// | newer than known | refused |
+    ///
+    /// `user` is `None` if the user no longer exists. The dangerous wrong answer is a second `Rotated` for one
+    /// generation: two live successors are a theft that nobody can see.
+    pub fn rotate(
+        &mut self,
+        presented: &Presented,
+        user: Option<&Standing>,
+        kid: &Arc<str>,
+        now: Timestamp,
+        policy: &Policy,
+    ) -> Rotation {
+        if presented.profile != self.profile {
+            return Rotation::Refused(RotationRefusal::OtherProfile);
+        }
+        if self.expired(now) {
+            return Rotation::Refused(RotationRefusal::Expired);
+        }
+        let Some(user) = user.filter(|user| user.credential == self.credential) else {
+            return Rotation::Disowned(self.subject.clone());
+        };
+        if presented.generation == self.generation {
+            let Some(next) = self.generation.checked_add(1) else {
+                return Rotation::Refused(RotationRefusal::Expired);
+            };
+            self.generation = next;
+            self.rotated_at = now;
+            self.address = presented.address;
+            self.idle_expires_at = (now + policy.refresh_ttl).min(self.expires_at);
+            self.granted = self.scopes.within(&user.scopes);
+            self.kid = Arc::clone(kid);
+            return Rotation::Rotated(Box::new(self.clone()));
+        }
+        if presented.generation > self.generation {
+            return Rotation::Refused(RotationRefusal::Ahead);
+        }
+        if presented.generation + 1 == self.generation {
+            let raced = presented.arrived_at <= self.rotated_at + RACE_MARGIN;
+            let in_window = now < self.rotated_at + policy.retry_window;
+            if !policy.retry_window.is_zero() && (raced || in_window) {
+                return Rotation::Retried(Box::new(self.clone()));
+            }
+            if raced {
+                return Rotation::Raced;
+            }
+        }
+        Rotation::Reused(self.subject.clone())
+    }
+
+    /// Whether the session is past its idle or absolute lifetime.
+    pub fn expired(&self, now: Timestamp) -> bool {
+        now >= self.idle_expires_at.min(self.expires_at)
+    }
+
+    /// Whether an access token of `generation` still counts at `now`.
+    pub fn access_standing(&self, generation: u32, now: Timestamp, policy: &Policy) -> AccessStanding {
+        if generation < self.access_floor {
+            return AccessStanding::Superseded;
+        }
+        // A newer generation than ours: the store lost a record, the signature did not. Only a known end refuses.
+        if generation >= self.generation {
+            return AccessStanding::Good { until: None };
+        }
+        match policy.access_overlap {
+            _ if generation + 1 != self.generation => AccessStanding::Superseded,
+            AccessOverlap::UntilExpiry => AccessStanding::Good { until: None },
+            AccessOverlap::For(span) if now < self.rotated_at + span => {
+                AccessStanding::Good { until: Some(self.rotated_at + span) }
+            }
+            AccessOverlap::For(_) => AccessStanding::Superseded,
+        }
+    }
+
+    /// Cuts the access tokens issued so far if they exceed what the user may have now. The session lives: its next
+    /// refresh carries the narrower scopes. Returns whether anything changed.
+    pub fn narrow(&mut self, user: &Scopes) -> bool {
+        if user.cover(&self.granted) || self.access_floor > self.generation {
+            return false;
+        }
+        self.access_floor = self.generation + 1;
+        true
+    }
+
+    /// When the last access token of this session has expired for certain, leeway included: until then an ended
+    /// session has to be remembered.
+    pub fn access_ends_at(&self, policy: &Policy) -> Timestamp {
+        self.access_expires_at() + policy.leeway
+    }
+
+    /// `exp` of the current generation's access token: never past the session's absolute end.
+    pub fn access_expires_at(&self) -> Timestamp {
+        (self.rotated_at + self.access_ttl).min(self.expires_at)
+    }
+}
+
+#[cfg(test)]
+mod tests;

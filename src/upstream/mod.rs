@@ -1,0 +1,15 @@
+//! The other side: connections to the API behind the gate, header hygiene, streaming.
+//!
+//! Guarantees: nothing is forwarded without a [`Permit`]; bodies are streamed in both directions; everything in this
+//! room belongs to one worker thread, so nothing in it is locked.
+//! Does not know: tokens, sessions, routes.
+
+mod answer;
+mod connections;
+mod forward;
+pub mod headers;
+mod upload;
+
+pub use answer::Answer;
+pub use connections::Address;
+pub use forward::{Permit, Terms, Upstream, UpstreamError};
