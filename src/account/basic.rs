@@ -48,10 +48,7 @@ impl Credentials {
         }
         // RFC 9110 section 11.4: one or more spaces, and nothing but spaces.
         let text = rest.trim_ascii_start();
-        if rest
-            .get(..rest.len() - text.len())
-            .is_some_and(|gap| gap.iter().any(|byte| *byte != b' '))
-        {
+        if rest.get(..rest.len() - text.len()).is_some_and(|gap| gap.iter().any(|byte| *byte != b' ')) {
             return Err(BasicError::NotBase64);
         }
         let bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| BasicError::NotBase64)?);
@@ -64,10 +61,7 @@ impl Credentials {
         if name.is_empty() {
             return Err(BasicError::NoName);
         }
-        Ok(Self {
-            name: name.to_owned(),
-            password: Password::new(password.to_owned()),
-        })
+        Ok(Self { name: name.to_owned(), password: Password::new(password.to_owned()) })
     }
 }
 
@@ -95,10 +89,7 @@ mod tests {
     #[track_caller]
     fn read(value: &str, name: &str, password: &str) {
         let credentials = Credentials::from_header(value.as_bytes()).unwrap();
-        assert_eq!(
-            (&*credentials.name, credentials.password.as_bytes()),
-            (name, password.as_bytes())
-        );
+        assert_eq!((&*credentials.name, credentials.password.as_bytes()), (name, password.as_bytes()));
     }
 
     #[track_caller]
@@ -145,10 +136,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_password() {
-        let shown = format!(
-            "{:?}",
-            Credentials::from_header(encoded("anna:hunter2").as_bytes()).unwrap()
-        );
+        let shown = format!("{:?}", Credentials::from_header(encoded("anna:hunter2").as_bytes()).unwrap());
         assert!(shown.contains("anna") && !shown.contains("hunter2"), "{shown}");
     }
 }

@@ -32,10 +32,7 @@ pub struct BasicPolicy {
 
 impl Default for BasicPolicy {
     fn default() -> Self {
-        Self {
-            ttl: LONGEST_MEMORY,
-            capacity: 4096,
-        }
+        Self { ttl: LONGEST_MEMORY, capacity: 4096 }
     }
 }
 
@@ -121,21 +118,10 @@ impl BasicCache {
             self.entries.retain(|_, entry| self.stands(entry, now));
         }
         if self.entries.len() >= self.capacity {
-            let oldest = self
-                .entries
-                .iter()
-                .min_by_key(|entry| entry.at)
-                .map(|entry| *entry.key());
+            let oldest = self.entries.iter().min_by_key(|entry| entry.at).map(|entry| *entry.key());
             oldest.map(|key| self.entries.remove(&key));
         }
-        self.entries.insert(
-            key,
-            Remembered {
-                user: Arc::clone(user),
-                at: now,
-                epoch,
-            },
-        );
+        self.entries.insert(key, Remembered { user: Arc::clone(user), at: now, epoch });
     }
 
     /// Forgets everything, including what verifications still under way will want to remember.
@@ -156,9 +142,7 @@ impl BasicCache {
 
 impl fmt::Debug for BasicCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BasicCache")
-            .field("entries", &self.entries.len())
-            .finish_non_exhaustive()
+        f.debug_struct("BasicCache").field("entries", &self.entries.len()).finish_non_exhaustive()
     }
 }
 
@@ -170,10 +154,7 @@ mod tests {
     use super::*;
 
     fn credentials(name: &str, password: &str) -> Credentials {
-        Credentials {
-            name: name.to_owned(),
-            password: Password::new(password.to_owned()),
-        }
+        Credentials { name: name.to_owned(), password: Password::new(password.to_owned()) }
     }
 
     fn user() -> Arc<User> {
@@ -182,10 +163,7 @@ mod tests {
     }
 
     fn cache(ttl_secs: u64, capacity: usize) -> BasicCache {
-        BasicCache::new(BasicPolicy {
-            ttl: Duration::from_secs(ttl_secs),
-            capacity,
-        })
+        BasicCache::new(BasicPolicy { ttl: Duration::from_secs(ttl_secs), capacity })
     }
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
@@ -227,11 +205,7 @@ mod tests {
     #[test]
     fn an_entry_that_slips_in_during_the_clearing_is_not_found() {
         let cache = cache(60, 10);
-        let late = Remembered {
-            user: user(),
-            at: NOW,
-            epoch: cache.epoch(),
-        };
+        let late = Remembered { user: user(), at: NOW, epoch: cache.epoch() };
         cache.clear();
         cache.entries.insert(cache.key(&credentials("a", "x")), late);
         assert!(cache.find(&credentials("a", "x"), NOW).is_none());

@@ -96,14 +96,7 @@ impl Directory {
             }
             Err(trouble) => return Err(trouble),
         };
-        Ok((
-            Self {
-                path,
-                users: ArcSwap::from_pointee(users),
-                seen: Mutex::new(seen),
-            },
-            found,
-        ))
+        Ok((Self { path, users: ArcSwap::from_pointee(users), seen: Mutex::new(seen) }, found))
     }
 
     pub fn path(&self) -> &Path {
@@ -238,10 +231,7 @@ fn parse(bytes: &[u8]) -> Result<Users, FileTrouble> {
 fn content(bytes: &[u8]) -> Content {
     let digest = digest::digest(&digest::SHA256, bytes);
     let mut content = Content::default();
-    content
-        .iter_mut()
-        .zip(digest.as_ref())
-        .for_each(|(to, from)| *to = *from);
+    content.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
     content
 }
 
@@ -271,9 +261,7 @@ mod tests {
 
     impl Place {
         fn new() -> Self {
-            Self {
-                dir: TempDir::new().unwrap(),
-            }
+            Self { dir: TempDir::new().unwrap() }
         }
 
         fn path(&self) -> PathBuf {
@@ -294,10 +282,7 @@ mod tests {
 
     fn named(names: &[&str]) -> String {
         let hash = cheap::argon2id("x");
-        names
-            .iter()
-            .map(|name| format!("[[user]]\nname = {name:?}\npassword_hash = {hash:?}\n"))
-            .collect()
+        names.iter().map(|name| format!("[[user]]\nname = {name:?}\npassword_hash = {hash:?}\n")).collect()
     }
 
     fn names(users: &Users) -> Vec<&str> {
@@ -372,6 +357,17 @@ mod tests {
         place.write(&text);
         let directory = place.open();
         fs::write(place.path(), text.replace("anna", "bert")).unwrap();
+        changed(&directory, &["anna"], &["bert"]);
+    }
+
+    #[test]
+    fn a_write_that_leaves_the_same_stamp_is_seen_on_the_next_look() {
+        let place = Place::new();
+        let text = named(&["anna"]);
+        place.write(&text);
+        let directory = place.open();
+        fs::write(place.path(), text.replace("anna", "bert")).unwrap();
+        directory.seen.lock().unwrap().stamp = Some(stamp(&place.path()).unwrap());
         changed(&directory, &["anna"], &["bert"]);
     }
 

@@ -34,11 +34,7 @@ impl Flights {
         if Arc::strong_count(&line) > LONGEST_LINE {
             return Err(Busy);
         }
-        Ok(Flight {
-            flights: self,
-            key,
-            line: Some(Arc::clone(&line)),
-        })
+        Ok(Flight { flights: self, key, line: Some(Arc::clone(&line)) })
     }
 
     #[cfg(test)]
@@ -69,8 +65,6 @@ impl Drop for Flight<'_> {
     fn drop(&mut self) {
         // Let go first, so that the last to leave sees the map as the only holder.
         self.line = None;
-        self.flights
-            .lines
-            .remove_if(&self.key, |_, line| Arc::strong_count(line) == 1);
+        self.flights.lines.remove_if(&self.key, |_, line| Arc::strong_count(line) == 1);
     }
 }

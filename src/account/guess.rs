@@ -54,7 +54,7 @@ impl Default for GuessPolicy {
     }
 }
 
-/// Too many wrong guesses: the earliest time at which another is borne, if all that are under way fail.
+/// Too many wrong guesses: how long until another is borne, if all that are under way fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("too many attempts")]
 pub struct RetryAfter(pub Duration);

@@ -59,15 +59,11 @@ impl Entry {
 
 impl Book {
     pub(super) fn new(allowance: Allowance, entries: usize) -> Self {
-        let every = u64::try_from(allowance.every.as_micros())
-            .unwrap_or(u64::MAX)
-            .min(LONGEST);
+        let every = u64::try_from(allowance.every.as_micros()).unwrap_or(u64::MAX).min(LONGEST);
         Self {
             every,
             // Far enough from the end that a level can still be seen to be above it.
-            full: every
-                .saturating_mul(u64::from(allowance.burst.max(1)))
-                .min(u64::MAX / 4),
+            full: every.saturating_mul(u64::from(allowance.burst.max(1))).min(u64::MAX / 4),
             hash: RandomState::new(),
             rows: (0..(entries / WAYS).max(1)).map(|_| Mutex::default()).collect(),
         }
@@ -76,10 +72,7 @@ impl Book {
     pub(super) fn check(&self, who: impl Hash, now: Timestamp) -> Result<(), RetryAfter> {
         let key = self.hash.hash_one(who);
         let row = self.row(key);
-        row.iter()
-            .find(|entry| entry.key == key)
-            .and_then(|entry| entry.wait(self, now))
-            .map_or(Ok(()), Err)
+        row.iter().find(|entry| entry.key == key).and_then(|entry| entry.wait(self, now)).map_or(Ok(()), Err)
     }
 
     /// Counts an attempt as under way. `None` if there is no room to track it: all entries of its row are of attempts
@@ -130,20 +123,13 @@ impl Book {
 
 impl fmt::Debug for Book {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Book")
-            .field("every", &self.every)
-            .field("full", &self.full)
-            .finish_non_exhaustive()
+        f.debug_struct("Book").field("every", &self.every).field("full", &self.full).finish_non_exhaustive()
     }
 }
 
 /// The entry of `key`, made if there is room or a less charged one can go.
 fn entry(row: &mut Vec<Entry>, key: Key) -> Option<&mut Entry> {
-    let fresh = Entry {
-        key,
-        empty_at: 0,
-        open: 0,
-    };
+    let fresh = Entry { key, empty_at: 0, open: 0 };
     let known = row.iter().position(|entry| entry.key == key);
     let place = match known {
         Some(place) => place,

@@ -55,10 +55,7 @@ impl StoredHash {
             None if text.starts_with('{') => return Err(HashMistake::Unsupported("an LDAP hash")),
             None => return Err(HashMistake::NoHash),
         };
-        Ok(Self {
-            kind,
-            text: Zeroizing::new(text.to_owned()),
-        })
+        Ok(Self { kind, text: Zeroizing::new(text.to_owned()) })
     }
 
     /// Hashes with argon2id, 19 MiB, two passes, one lane, and a random salt: the first choice of the OWASP password
@@ -72,10 +69,7 @@ impl StoredHash {
 
     fn with(password: &[u8], params: Params) -> Result<Self, HashFailed> {
         let hash = Argon2::from(params).hash_password_with_salt(password, &random::<SALT_BYTES>()?)?;
-        Ok(Self {
-            kind: Kind::Argon2id,
-            text: Zeroizing::new(hash.to_string()),
-        })
+        Ok(Self { kind: Kind::Argon2id, text: Zeroizing::new(hash.to_string()) })
     }
 
     /// A hash that costs what [`StoredHash::of`] costs and that no known password fits: its output is random.
@@ -87,10 +81,7 @@ impl StoredHash {
             salt: Some(phc::Salt::new(&random::<SALT_BYTES>()?).map_err(password_hash::Error::from)?),
             hash: Some(phc::Output::new(&random::<OUTPUT_BYTES>()?).map_err(password_hash::Error::from)?),
         };
-        Ok(Self {
-            kind: Kind::Argon2id,
-            text: Zeroizing::new(hash.to_string()),
-        })
+        Ok(Self { kind: Kind::Argon2id, text: Zeroizing::new(hash.to_string()) })
     }
 
     /// Whether `password` fits. Blocks for as long as the hash was made to cost.
@@ -204,10 +195,7 @@ pub mod cheap {
 
     pub fn argon2id(password: &str) -> String {
         let params = Params::new(8, 1, 1, None).unwrap();
-        StoredHash::with(password.as_bytes(), params)
-            .unwrap()
-            .reveal()
-            .to_owned()
+        StoredHash::with(password.as_bytes(), params).unwrap().reveal().to_owned()
     }
 
     pub fn bcrypt(password: &str) -> String {
@@ -250,46 +238,25 @@ mod tests {
         refused("hunter2", HashMistake::NoHash);
         refused("", HashMistake::NoHash);
         refused("rqXexS6ZhobKA", HashMistake::NoHash);
-        refused(
-            "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
-            HashMistake::Unsupported("{SHA} (SHA-1 without salt)"),
-        );
+        refused("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", HashMistake::Unsupported("{SHA} (SHA-1 without salt)"));
         refused("{SSHA}abc", HashMistake::Unsupported("an LDAP hash"));
-        refused(
-            "$apr1$lZL6V/ci$eIMz/iKDkbtys/uU7LEK00",
-            HashMistake::Unsupported("$apr1$ (Apache MD5)"),
-        );
+        refused("$apr1$lZL6V/ci$eIMz/iKDkbtys/uU7LEK00", HashMistake::Unsupported("$apr1$ (Apache MD5)"));
         refused("$1$abc$def", HashMistake::Unsupported("crypt (MD5)"));
         refused("$6$abc$def", HashMistake::Unsupported("crypt (SHA-2)"));
         refused("$y$j9T$abc$def", HashMistake::Unsupported("crypt (yescrypt or scrypt)"));
-        refused(
-            &argon2("$argon2i$v=19$m=65536,t=2,p=1"),
-            HashMistake::Unsupported("argon2 but not argon2id"),
-        );
-        refused(
-            &argon2("$argon2d$v=19$m=65536,t=2,p=1"),
-            HashMistake::Unsupported("argon2 but not argon2id"),
-        );
-        refused(
-            &BCRYPT.replace("2y", "2x"),
-            HashMistake::Unsupported("a bcrypt variant with a known defect"),
-        );
+        refused(&argon2("$argon2i$v=19$m=65536,t=2,p=1"), HashMistake::Unsupported("argon2 but not argon2id"));
+        refused(&argon2("$argon2d$v=19$m=65536,t=2,p=1"), HashMistake::Unsupported("argon2 but not argon2id"));
+        refused(&BCRYPT.replace("2y", "2x"), HashMistake::Unsupported("a bcrypt variant with a known defect"));
         refused("$pbkdf2-sha256$i=1$a$b", HashMistake::Unknown);
     }
 
     #[test]
     fn damaged_and_absurd_hashes_are_refused() {
-        refused(
-            "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ",
-            HashMistake::Damaged("argon2id"),
-        );
+        refused("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ", HashMistake::Damaged("argon2id"));
         refused("$argon2id$", HashMistake::Damaged("argon2id"));
         refused(&argon2("$argon2id$v=19$m=19456,t=2"), HashMistake::Damaged("argon2id"));
         refused(&argon2("$argon2id$v=19$m=1,t=2,p=1"), HashMistake::Damaged("argon2id"));
-        refused(
-            &argon2("$argon2id$v=17$m=19456,t=2,p=1"),
-            HashMistake::Damaged("argon2id"),
-        );
+        refused(&argon2("$argon2id$v=17$m=19456,t=2,p=1"), HashMistake::Damaged("argon2id"));
         refused(&argon2("$argon2id$m=19456,t=2,p=1"), HashMistake::NoVersion);
         refused(&argon2("$argon2id$v=19$m=1048577,t=2,p=1"), HashMistake::TooDear);
         refused(&argon2("$argon2id$v=19$m=19456,t=65,p=1"), HashMistake::TooDear);

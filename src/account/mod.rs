@@ -152,11 +152,7 @@ impl Accounts {
             return self.sign_in(credentials, address, now).await;
         }
         let key = self.basic_cache.key(credentials);
-        let remembered = || {
-            self.basic_cache
-                .find_key(&key, now)
-                .and_then(|user| self.in_force(&user))
-        };
+        let remembered = || self.basic_cache.find_key(&key, now).and_then(|user| self.in_force(&user));
         // Before the memory is asked: a right guess would else be let in where all wrong ones are refused for lack of
         // budget, and the limit would hide nothing.
         self.guesses.check(&credentials.name, address, now)?;
@@ -176,9 +172,7 @@ impl Accounts {
 
     /// The user as the list in force has them, if it still has them with the same password hash.
     fn in_force(&self, user: &User) -> Option<Arc<User>> {
-        self.directory
-            .find(&user.name)
-            .filter(|current| current.same_credential(user))
+        self.directory.find(&user.name).filter(|current| current.same_credential(user))
     }
 }
 

@@ -79,12 +79,7 @@ impl Passwords {
         let hash_of = user.clone().or_else(|| users.any(self.choice.hash_one(name)).cloned());
         let (password, stand_in) = (password.clone(), Arc::clone(&self.stand_in));
         let fits = self
-            .work(move || {
-                hash_of
-                    .as_ref()
-                    .map_or(&*stand_in, |user| &user.hash)
-                    .fits(password.as_bytes())
-            })
+            .work(move || hash_of.as_ref().map_or(&*stand_in, |user| &user.hash).fits(password.as_bytes()))
             .await?
             .map_err(|_| Busy)?;
         Ok(user.filter(|_| fits))
@@ -136,10 +131,7 @@ mod tests {
     }
 
     async fn verify(users: &Users, name: &str, password: &str) -> Option<Arc<User>> {
-        passwords(1, 1)
-            .verify(users, name, &Password::new(password.to_owned()))
-            .await
-            .unwrap()
+        passwords(1, 1).verify(users, name, &Password::new(password.to_owned())).await.unwrap()
     }
 
     #[tokio::test]
@@ -168,13 +160,7 @@ mod tests {
         let bench = passwords(1, 0);
         let _all = bench.hold_place();
         let long = Password::new("x".repeat(MAX_PASSWORD_BYTES + 1));
-        assert_eq!(
-            bench
-                .verify(&anna_and_bob(), "anna", &long)
-                .await
-                .map(|user| user.is_some()),
-            Ok(false)
-        );
+        assert_eq!(bench.verify(&anna_and_bob(), "anna", &long).await.map(|user| user.is_some()), Ok(false));
         let longest = Password::new("x".repeat(MAX_PASSWORD_BYTES));
         assert_eq!(bench.verify(&anna_and_bob(), "anna", &longest).await.unwrap_err(), Busy);
     }
@@ -244,10 +230,7 @@ mod tests {
         has_begun.await.unwrap();
         first.abort();
         assert!(first.await.unwrap_err().is_cancelled());
-        assert_eq!(
-            (bench.turns.available_permits(), bench.places.available_permits()),
-            (0, 1)
-        );
+        assert_eq!((bench.turns.available_permits(), bench.places.available_permits()), (0, 1));
         drop(release);
         assert_eq!(bench.work(|| ()).await, Ok(()));
     }
@@ -256,9 +239,6 @@ mod tests {
     async fn work_that_panics_is_no_verdict_and_frees_its_place() {
         let bench = passwords(1, 0);
         assert_eq!(bench.work(|| panic!("on purpose")).await, Err::<(), _>(Busy));
-        assert_eq!(
-            (bench.turns.available_permits(), bench.places.available_permits()),
-            (1, 1)
-        );
+        assert_eq!((bench.turns.available_permits(), bench.places.available_permits()), (1, 1));
     }
 }

@@ -21,13 +21,7 @@ struct House {
 }
 
 fn policy() -> AccountPolicy {
-    AccountPolicy {
-        passwords: PasswordPolicy {
-            parallel: 1,
-            queue: 1000,
-        },
-        ..AccountPolicy::default()
-    }
+    AccountPolicy { passwords: PasswordPolicy { parallel: 1, queue: 1000 }, ..AccountPolicy::default() }
 }
 
 /// anna with the password "secret".
@@ -62,10 +56,7 @@ fn entry(name: &str, password: &str, scope: &str) -> String {
 }
 
 fn anna(password: &str) -> Credentials {
-    Credentials {
-        name: "anna".to_owned(),
-        password: Password::new(password.to_owned()),
-    }
+    Credentials { name: "anna".to_owned(), password: Password::new(password.to_owned()) }
 }
 
 /// Lets `attempt` run to where it waits.
@@ -82,14 +73,8 @@ async fn a_wrong_password_and_an_unknown_name_are_one_answer() {
     let house = house(policy());
     assert_eq!(&*house.sign_in("secret").await.unwrap().name, "anna");
     assert_eq!(house.sign_in("wrong").await.unwrap_err(), SignInError::Wrong);
-    let nobody = Credentials {
-        name: "nobody".to_owned(),
-        ..anna("secret")
-    };
-    assert_eq!(
-        house.accounts.sign_in(&nobody, HOME, NOW).await.unwrap_err(),
-        SignInError::Wrong
-    );
+    let nobody = Credentials { name: "nobody".to_owned(), ..anna("secret") };
+    assert_eq!(house.accounts.sign_in(&nobody, HOME, NOW).await.unwrap_err(), SignInError::Wrong);
 }
 
 #[tokio::test]
@@ -242,10 +227,7 @@ async fn a_line_of_equal_credentials_is_bounded() {
 #[tokio::test]
 async fn without_a_cache_basic_is_checked_each_time() {
     let mut policy = policy();
-    policy.basic = BasicPolicy {
-        ttl: Duration::ZERO,
-        capacity: 0,
-    };
+    policy.basic = BasicPolicy { ttl: Duration::ZERO, capacity: 0 };
     let house = house(policy);
     house.basic("secret", HOME).await.unwrap();
     assert_eq!(house.basic("wrong", HOME).await.unwrap_err(), SignInError::Wrong);

@@ -34,27 +34,18 @@ pub(super) type Note<'a> = &'a mut dyn FnMut(Option<Range<usize>>, String);
 /// The claims of `table`; what is wrong with them goes to `note`.
 pub(super) fn read(table: &dyn TableLike, note: Note<'_>) -> Map<String, Json> {
     for (name, _) in table.iter().filter(|(name, _)| RESERVED_CLAIMS.contains(name)) {
-        note(
-            span(table, name),
-            format!("the claim `{name}` is the gate's own and cannot be set here"),
-        );
+        note(span(table, name), format!("the claim `{name}` is the gate's own and cannot be set here"));
     }
     object(table, note)
 }
 
 /// Where `key` stands in its table.
 pub(super) fn span(table: &dyn TableLike, key: &str) -> Option<Range<usize>> {
-    table
-        .key(key)
-        .and_then(|key| key.span())
-        .or_else(|| table.get(key).and_then(Item::span))
+    table.key(key).and_then(|key| key.span()).or_else(|| table.get(key).and_then(Item::span))
 }
 
 fn object(table: &dyn TableLike, note: Note<'_>) -> Map<String, Json> {
-    table
-        .iter()
-        .filter_map(|(name, item)| Some((name.to_owned(), json(item, &span(table, name), note)?)))
-        .collect()
+    table.iter().filter_map(|(name, item)| Some((name.to_owned(), json(item, &span(table, name), note)?))).collect()
 }
 
 /// `None` for what JSON cannot say.
@@ -72,28 +63,17 @@ fn json_value(value: &Value, place: &Option<Range<usize>>, note: Note<'_>) -> Op
         Value::String(text) => Some(Json::String(text.value().clone())),
         Value::Integer(number) => Some(Json::from(*number.value())),
         Value::Boolean(truth) => Some(Json::Bool(*truth.value())),
-        Value::Array(array) => Some(
-            array
-                .iter()
-                .filter_map(|value| json_value(value, place, note))
-                .collect(),
-        ),
+        Value::Array(array) => Some(array.iter().filter_map(|value| json_value(value, place, note)).collect()),
         Value::InlineTable(table) => Some(Json::Object(object(table, note))),
         Value::Float(number) => {
             let number = serde_json::Number::from_f64(*number.value()).map(Json::Number);
             if number.is_none() {
-                note(
-                    place.clone(),
-                    "JSON has no word for `nan` and `inf`: a claim cannot carry them".to_owned(),
-                );
+                note(place.clone(), "JSON has no word for `nan` and `inf`: a claim cannot carry them".to_owned());
             }
             number
         }
         Value::Datetime(_) => {
-            note(
-                place.clone(),
-                "JSON has no dates: write it as a string, in quotes".to_owned(),
-            );
+            note(place.clone(), "JSON has no dates: write it as a string, in quotes".to_owned());
             None
         }
     }
@@ -109,9 +89,7 @@ mod tests {
     fn claims(text: &str) -> (Json, Vec<(usize, String)>) {
         let mut mistakes = Vec::new();
         let document = ImDocument::parse(text).unwrap();
-        let claims = read(document.as_table(), &mut |span, message| {
-            mistakes.push((span.unwrap().start, message))
-        });
+        let claims = read(document.as_table(), &mut |span, message| mistakes.push((span.unwrap().start, message)));
         (Json::Object(claims), mistakes)
     }
 
@@ -128,10 +106,7 @@ mod tests {
     fn claims_cannot_stand_in_for_the_gates_own() {
         for claim in RESERVED_CLAIMS {
             let (_, mistakes) = claims(&format!("x = 1\n{claim} = \"x\""));
-            assert!(
-                matches!(&*mistakes, [(6, message)] if message.contains(claim)),
-                "{mistakes:?}"
-            );
+            assert!(matches!(&*mistakes, [(6, message)] if message.contains(claim)), "{mistakes:?}");
         }
         assert_eq!(claims("address = { email = 1 }").1, []);
     }

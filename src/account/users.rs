@@ -34,10 +34,7 @@ impl Users {
 
     /// Names are compared byte by byte: case and Unicode form matter.
     pub fn find(&self, name: &str) -> Option<&Arc<User>> {
-        self.list
-            .binary_search_by(|user| (*user.name).cmp(name))
-            .ok()
-            .and_then(|at| self.list.get(at))
+        self.list.binary_search_by(|user| (*user.name).cmp(name)).ok().and_then(|at| self.list.get(at))
     }
 
     /// In the order of names.
@@ -95,10 +92,7 @@ impl User {
 /// Without claims and address: they are personal and of no use in a log.
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User")
-            .field("name", &self.name)
-            .field("scopes", &self.scopes)
-            .finish_non_exhaustive()
+        f.debug_struct("User").field("name", &self.name).field("scopes", &self.scopes).finish_non_exhaustive()
     }
 }
 
@@ -120,11 +114,7 @@ mod tests {
         let hash = cheap::argon2id("x");
         let users = Users::parse(&["zoe", "anna", "Änne", "bob"].map(|name| entry(name, &hash)).concat()).unwrap();
         assert_eq!(users.len(), 4);
-        assert!(
-            users
-                .iter()
-                .all(|user| users.find(&user.name).is_some_and(|found| Arc::ptr_eq(found, user)))
-        );
+        assert!(users.iter().all(|user| users.find(&user.name).is_some_and(|found| Arc::ptr_eq(found, user))));
         assert!(users.find("Anna").is_none());
         assert!(users.find("").is_none());
     }
@@ -143,10 +133,7 @@ mod tests {
         let (first, second) = (cheap::argon2id("x"), cheap::argon2id("x"));
         let anna = only(&entry("anna", &first));
         let version = anna.credential_version(&[1; 32]);
-        assert_eq!(
-            version,
-            only(&entry("anna", &first).replace("a:x", "b:y")).credential_version(&[1; 32])
-        );
+        assert_eq!(version, only(&entry("anna", &first).replace("a:x", "b:y")).credential_version(&[1; 32]));
         assert_ne!(version, only(&entry("anna", &second)).credential_version(&[1; 32]));
         assert_ne!(version, only(&entry("bob", &first)).credential_version(&[1; 32]));
         assert_ne!(version, anna.credential_version(&[2; 32]));

@@ -34,19 +34,13 @@ pub struct UserMistake {
 /// # Errors
 /// All mistakes, in the order of lines.
 pub(super) fn read(text: &str) -> Result<Vec<User>, Vec<UserMistake>> {
-    let mut reader = Reader {
-        line_starts: line_starts(text),
-        mistakes: Vec::new(),
-    };
+    let mut reader = Reader { line_starts: line_starts(text), mistakes: Vec::new() };
     let document = match ImDocument::parse(text) {
         Ok(document) => document,
         Err(error) => {
             // Its `Display` would show the line itself; `message` says only what was expected there.
             let line = reader.line(error.span());
-            return Err(vec![UserMistake {
-                line,
-                message: error.message().replace('\n', ", "),
-            }]);
+            return Err(vec![UserMistake { line, message: error.message().replace('\n', ", ") }]);
         }
     };
     let mut users = Vec::new();
@@ -70,18 +64,13 @@ pub(super) fn read(text: &str) -> Result<Vec<User>, Vec<UserMistake>> {
                 }
             }
             ("user", _) => reader.mistake(line, "users are written as `[[user]]`, with two brackets on each side"),
-            (other, _) => reader.mistake(
-                line,
-                format!("unknown key `{}`; only `[[user]]` is known", other.escape_debug()),
-            ),
+            (other, _) => {
+                reader.mistake(line, format!("unknown key `{}`; only `[[user]]` is known", other.escape_debug()))
+            }
         }
     }
     reader.mistakes.sort_by_key(|mistake| mistake.line);
-    if reader.mistakes.is_empty() {
-        Ok(users)
-    } else {
-        Err(reader.mistakes)
-    }
+    if reader.mistakes.is_empty() { Ok(users) } else { Err(reader.mistakes) }
 }
 
 struct Reader {
@@ -109,10 +98,7 @@ impl Reader {
         let hash = match hash {
             Some(Err(mistake)) => {
                 let line = self.line_of(table, "password_hash");
-                self.mistake(
-                    line,
-                    format!("`password_hash` {mistake}; make one with `portcullis hash-password`"),
-                );
+                self.mistake(line, format!("`password_hash` {mistake}; make one with `portcullis hash-password`"));
                 None
             }
             Some(Ok(hash)) => Some(hash),
@@ -121,22 +107,12 @@ impl Reader {
         let scopes = self.words(table, "scopes", scope_mistake);
         let roles = self.words(table, "roles", role_mistake);
         let email = self.text(table, "email").map(str::to_owned);
-        if email
-            .as_deref()
-            .is_some_and(|email| email.is_empty() || email.contains(char::is_control))
-        {
+        if email.as_deref().is_some_and(|email| email.is_empty() || email.contains(char::is_control)) {
             let line = self.line_of(table, "email");
             self.mistake(line, "`email` is empty or contains control characters");
         }
         let claims = self.claims(table);
-        Some(User {
-            name: name?.into(),
-            scopes: Scopes::new(scopes),
-            email,
-            roles,
-            claims,
-            hash: hash?,
-        })
+        Some(User { name: name?.into(), scopes: Scopes::new(scopes), email, roles, claims, hash: hash? })
     }
 
     fn required<'t>(&mut self, table: &'t dyn TableLike, key: &str, line: usize) -> Option<&'t str> {
@@ -150,10 +126,7 @@ impl Reader {
         let item = table.get(key)?;
         if item.as_str().is_none() {
             let line = self.line_of(table, key);
-            self.mistake(
-                line,
-                format!("`{key}` must be a string, not {}", kind(item.type_name())),
-            );
+            self.mistake(line, format!("`{key}` must be a string, not {}", kind(item.type_name())));
         }
         item.as_str()
     }
@@ -163,10 +136,7 @@ impl Reader {
         let Some(item) = table.get(key) else { return Vec::new() };
         let Some(array) = item.as_array() else {
             let line = self.line_of(table, key);
-            self.mistake(
-                line,
-                format!("`{key}` must be a list of strings, not {}", kind(item.type_name())),
-            );
+            self.mistake(line, format!("`{key}` must be a list of strings, not {}", kind(item.type_name())));
             return Vec::new();
         };
         let mut words = Vec::new();
@@ -189,10 +159,7 @@ impl Reader {
         };
         let Some(claims) = item.as_table_like() else {
             let line = self.line_of(table, "claims");
-            self.mistake(
-                line,
-                format!("`claims` must be a table, not {}", kind(item.type_name())),
-            );
+            self.mistake(line, format!("`claims` must be a table, not {}", kind(item.type_name())));
             return serde_json::Map::new();
         };
         user_claims::read(claims, &mut |span, message| {
@@ -202,19 +169,11 @@ impl Reader {
     }
 
     fn mistake(&mut self, line: usize, message: impl Into<String>) {
-        self.mistakes.push(UserMistake {
-            line,
-            message: message.into(),
-        });
+        self.mistakes.push(UserMistake { line, message: message.into() });
     }
 
     fn line_of(&self, table: &dyn TableLike, key: &str) -> usize {
-        self.line(
-            table
-                .key(key)
-                .and_then(|key| key.span())
-                .or_else(|| table.get(key).and_then(Item::span)),
-        )
+        self.line(table.key(key).and_then(|key| key.span()).or_else(|| table.get(key).and_then(Item::span)))
     }
 
     fn line(&self, span: Option<std::ops::Range<usize>>) -> usize {
@@ -223,16 +182,11 @@ impl Reader {
 }
 
 fn line_starts(text: &str) -> Vec<usize> {
-    std::iter::once(0)
-        .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-        .collect()
+    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
 fn unknown_key(key: &str) -> String {
-    let near = KEYS
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(key, known), known))
-        .min();
+    let near = KEYS.iter().map(|known| (strsim::damerau_levenshtein(key, known), known)).min();
     match near {
         Some((distance, known)) if distance <= 3 => {
             format!("unknown key `{}` (did you mean `{known}`?)", key.escape_debug())
@@ -248,9 +202,7 @@ fn name_mistake(name: &str) -> Option<String> {
         Some(format!("`name` is longer than {MAX_NAME_BYTES} bytes"))
     } else if name.contains(':') {
         // RFC 7617 section 2: the first colon ends the name, so this user could never sign in.
-        Some(format!(
-            "the name {name:?} contains a colon, which Basic authentication cannot carry"
-        ))
+        Some(format!("the name {name:?} contains a colon, which Basic authentication cannot carry"))
     } else if name.contains(char::is_control) {
         Some(format!("the name {name:?} contains control characters"))
     } else {
@@ -261,17 +213,9 @@ fn name_mistake(name: &str) -> Option<String> {
 /// RFC 6749 section 3.3: a scope is visible ASCII without quote and backslash.
 fn scope_mistake(scope: &str) -> Option<String> {
     if scope == TOKENS_REFRESH {
-        Some(format!(
-            "`{TOKENS_REFRESH}` belongs to refresh tokens alone and cannot be granted"
-        ))
-    } else if scope.is_empty()
-        || !scope
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
-    {
-        Some(format!(
-            "{scope:?} is no scope: only visible ASCII without spaces, quotes and backslashes"
-        ))
+        Some(format!("`{TOKENS_REFRESH}` belongs to refresh tokens alone and cannot be granted"))
+    } else if scope.is_empty() || !scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
+        Some(format!("{scope:?} is no scope: only visible ASCII without spaces, quotes and backslashes"))
     } else {
         None
     }
@@ -284,11 +228,7 @@ fn role_mistake(role: &str) -> Option<String> {
 
 /// toml_edit's names of types, with an article.
 fn kind(type_name: &str) -> String {
-    let article = if type_name.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        "an"
-    } else {
-        "a"
-    };
+    let article = if type_name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {type_name}")
 }
 
@@ -309,10 +249,7 @@ mod tests {
     #[track_caller]
     fn mistakes(text: &str, expected: &[(usize, &str)]) {
         let found = users(text).unwrap_err();
-        let short: Vec<_> = found
-            .iter()
-            .map(|mistake| (mistake.line, mistake.message.as_str()))
-            .collect();
+        let short: Vec<_> = found.iter().map(|mistake| (mistake.line, mistake.message.as_str())).collect();
         assert_eq!(short.len(), expected.len(), "{short:#?}");
         for ((line, message), (expected_line, part)) in short.iter().zip(expected) {
             assert_eq!(line, expected_line, "{message}");
@@ -348,9 +285,7 @@ limits = { day = 1.5, flags = [true, false] }
 
     #[test]
     fn the_least_entry_and_the_inline_form_are_read() {
-        let user = users("[[user]]\nname = \"a\"\npassword_hash = \"HASH\"\n")
-            .unwrap()
-            .remove(0);
+        let user = users("[[user]]\nname = \"a\"\npassword_hash = \"HASH\"\n").unwrap().remove(0);
         assert!(user.scopes.is_empty() && user.roles.is_empty() && user.claims.is_empty() && user.email.is_none());
         let inline =
             "user = [\n  { name = \"a\", password_hash = \"HASH\" },\n  { name = \"b\", password_hash = \"HASH\" },\n]";
@@ -392,11 +327,7 @@ roles = "admin"
 
     #[test]
     fn no_mistake_quotes_the_hash() {
-        for text in [
-            "password_hash = \"hunter2\"",
-            "password_hash = \"hunter2",
-            "password_hash = hunter2",
-        ] {
+        for text in ["password_hash = \"hunter2\"", "password_hash = \"hunter2", "password_hash = hunter2"] {
             let found = users(&format!("[[user]]\nname = \"a\"\n{text}\n")).unwrap_err();
             assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
             assert_eq!(found[0].line, 3, "{found:?}");
@@ -418,27 +349,15 @@ roles = "admin"
             ("a\\u0000", "control"),
             (&"x".repeat(256), "longer than 255"),
         ] {
-            mistakes(
-                &format!("[[user]]\nname = \"{name}\"\npassword_hash = \"HASH\""),
-                &[(2, part)],
-            );
+            mistakes(&format!("[[user]]\nname = \"{name}\"\npassword_hash = \"HASH\""), &[(2, part)]);
         }
-        assert!(
-            users(&format!(
-                "[[user]]\nname = \"{}\"\npassword_hash = \"HASH\"",
-                "x".repeat(255)
-            ))
-            .is_ok()
-        );
+        assert!(users(&format!("[[user]]\nname = \"{}\"\npassword_hash = \"HASH\"", "x".repeat(255))).is_ok());
     }
 
     #[test]
     fn scopes_are_words_and_nobody_is_granted_refresh() {
         for scope in ["", "a b", "a\\\"b", "a\\\\b", "a\\tb", "ä:x", "tokens:refresh"] {
-            mistakes(
-                &format!("[[user]]\nname=\"a\"\npassword_hash=\"HASH\"\nscopes=[\"{scope}\"]"),
-                &[(4, "")],
-            );
+            mistakes(&format!("[[user]]\nname=\"a\"\npassword_hash=\"HASH\"\nscopes=[\"{scope}\"]"), &[(4, "")]);
         }
     }
 
@@ -447,10 +366,7 @@ roles = "admin"
         mistakes("[user]\nname = \"a\"", &[(1, "[[user]]")]);
         mistakes("user = [\"a\"]", &[(1, "must be a table")]);
         mistakes("user.name = \"a\"", &[(1, "[[user]]")]);
-        mistakes(
-            "[[user]]\nname = \"a\"\nname = \"b\"\npassword_hash = \"HASH\"",
-            &[(3, "duplicate")],
-        );
+        mistakes("[[user]]\nname = \"a\"\nname = \"b\"\npassword_hash = \"HASH\"", &[(3, "duplicate")]);
         mistakes("[[user]", &[(1, "")]);
     }
 }

@@ -37,21 +37,13 @@ pub enum HashPasswordError {
 /// [`HashPasswordError`], each one clear line.
 pub fn run() -> Result<(), HashPasswordError> {
     let stdin = io::stdin();
-    let password = if stdin.is_terminal() {
-        ask()?
-    } else {
-        read(stdin.lock())?
-    };
+    let password = if stdin.is_terminal() { ask()? } else { read(stdin.lock())? };
     let hash = hash(&password)?;
     writeln!(io::stdout(), "{}", hash.reveal()).map_err(HashPasswordError::Print)
 }
 
 fn ask() -> Result<Zeroizing<String>, HashPasswordError> {
-    let prompt = |text| {
-        rpassword::prompt_password(text)
-            .map(Zeroizing::new)
-            .map_err(HashPasswordError::Read)
-    };
+    let prompt = |text| rpassword::prompt_password(text).map(Zeroizing::new).map_err(HashPasswordError::Read);
     let password = prompt("Password: ")?;
     check(&password)?;
     if *prompt("Once more: ")? != *password {
@@ -65,13 +57,8 @@ fn read(input: impl Read) -> Result<Zeroizing<String>, HashPasswordError> {
     // So much that a longer password shows; all at once, as a buffer that grows leaves copies behind.
     let limit = MAX_PASSWORD_BYTES + 3;
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
-    input
-        .take(limit as u64)
-        .read_to_end(&mut bytes)
-        .map_err(HashPasswordError::Read)?;
-    let line = bytes
-        .strip_suffix(b"\n")
-        .map_or(&**bytes, |line| line.strip_suffix(b"\r").unwrap_or(line));
+    input.take(limit as u64).read_to_end(&mut bytes).map_err(HashPasswordError::Read)?;
+    let line = bytes.strip_suffix(b"\n").map_or(&**bytes, |line| line.strip_suffix(b"\r").unwrap_or(line));
     // Before the look at UTF-8: the limit may have cut a character.
     if line.len() > MAX_PASSWORD_BYTES {
         return Err(HashPasswordError::TooLong);
@@ -109,10 +96,7 @@ mod tests {
 
     #[track_caller]
     fn refused(input: &str, part: &str) {
-        let message = read(input.as_bytes())
-            .and_then(|password| hash(&password))
-            .unwrap_err()
-            .to_string();
+        let message = read(input.as_bytes()).and_then(|password| hash(&password)).unwrap_err().to_string();
         assert!(message.contains(part) && !message.contains('\n'), "{message}");
     }
 
@@ -139,11 +123,6 @@ mod tests {
     #[test]
     fn what_is_printed_is_taken_back() {
         let hash = hash("correct horse").unwrap();
-        assert!(
-            StoredHash::parse(hash.reveal())
-                .unwrap()
-                .fits(b"correct horse")
-                .unwrap()
-        );
+        assert!(StoredHash::parse(hash.reveal()).unwrap().fits(b"correct horse").unwrap());
     }
 }

@@ -39,10 +39,7 @@ pub enum KeygenError {
 pub fn run(args: KeygenArgs) -> Result<(), KeygenError> {
     let text = text(args.algorithm)?;
     match args.out {
-        None => io::stdout()
-            .lock()
-            .write_all(text.as_bytes())
-            .map_err(KeygenError::Output),
+        None => io::stdout().lock().write_all(text.as_bytes()).map_err(KeygenError::Output),
         Some(path) => keys::create_private(&path, text.as_bytes()).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => KeygenError::Exists(path),
             _ => KeygenError::File { path, source },
@@ -104,9 +101,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("key");
         fs::write(&path, "precious").unwrap();
-        let error = run(args(&["--out", path.to_str().unwrap()]).unwrap())
-            .unwrap_err()
-            .to_string();
+        let error = run(args(&["--out", path.to_str().unwrap()]).unwrap()).unwrap_err().to_string();
         assert!(error.contains("already, and it is kept"), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
@@ -116,10 +111,6 @@ mod tests {
         assert_eq!(args(&[]).unwrap().algorithm, Algorithm::HS256);
         let error = args(&["--algorithm", "none"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert!(
-            error
-                .to_string()
-                .contains("[possible values: HS256, HS384, HS512, ES256, RS256, EdDSA]")
-        );
+        assert!(error.to_string().contains("[possible values: HS256, HS384, HS512, ES256, RS256, EdDSA]"));
     }
 }

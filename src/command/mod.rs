@@ -107,11 +107,8 @@ pub fn main() -> ExitCode {
 }
 
 fn with_config(settings: &Settings, verb: impl FnOnce(Config) -> ExitCode) -> ExitCode {
-    let shortcuts = [
-        ("server.listen", &settings.listen),
-        ("upstream.url", &settings.upstream),
-        ("data_dir", &settings.data_dir),
-    ];
+    let shortcuts =
+        [("server.listen", &settings.listen), ("upstream.url", &settings.upstream), ("data_dir", &settings.data_dir)];
     let shortcuts = shortcuts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
     let loaded = config::load(LoadOptions {
         file: settings.config.clone(),

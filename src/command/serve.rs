@@ -32,11 +32,10 @@ pub(super) fn run(config: Config) -> ExitCode {
         Err(error) => return not_started(&error),
     };
     runtime.block_on(async {
-        let (mut terminate, mut interrupt) =
-            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-                (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-                (Err(error), _) | (_, Err(error)) => return failed(&chain(&error)),
-            };
+        let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            (Err(error), _) | (_, Err(error)) => return failed(&chain(&error)),
+        };
         first_of(&mut terminate, &mut interrupt).await;
         info!("told to end");
         let stopped = tokio::task::spawn_blocking(|| running.stop());

@@ -50,7 +50,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How often a half-arrived preface is looked at again: it stays in the kernel, which cannot tell when more has come.
 const GLANCE: Duration = Duration::from_millis(10);
 const TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
-x-portcullis: denied\r\nconnection: close\r\ncontent-length: 118\r\n\r\n\
+x-portcullis: denied\r\nconnection: close\r\ncontent-length: 119\r\n\r\n\
 {\"message\":\"Request head did not arrive in time\",\"error\":\"invalid_request\",\"error_description\":\"request head too slow\"}";
 
 /// Serves a connection until either side ends it.

@@ -28,8 +28,9 @@ use super::connection::{self, Reserves};
 /// How long to leave the listener alone when descriptors have run out.
 const BREATHER: Duration = Duration::from_millis(50);
 const TIDY_EVERY: Duration = Duration::from_secs(1);
-const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
-x-portcullis: denied\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 99\r\n\r\n\
+const OVERLOADED: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
+x-portcullis: denied\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 101\r\n\r\n\
 {\"message\":\"Too many connections\",\"error\":\"temporarily_unavailable\",\"error_description\":\"overloaded\"}";
 
 /// The terms all workers serve under.
@@ -150,14 +151,7 @@ fn admit(
         debug!(peer = %peer.address, said, "too many connections");
         return;
     }
-    let served = connection::serve(
-        stream,
-        peer,
-        Rc::clone(gateway),
-        shift.deadlines,
-        shift.reserves,
-        drain.clone(),
-    );
+    let served = connection::serve(stream, peer, Rc::clone(gateway), shift.deadlines, shift.reserves, drain.clone());
     connections.spawn_local(async move {
         served.await;
         drop(place);

@@ -80,6 +80,11 @@ mod tests {
 
     #[test]
     fn a_base_comes_before_everything() {
-        maps(&Mapping::new("/base", "/3rdparty/v1", "/3rdparty/v1"), "/3rdparty/v1/m", Some(""), "/base/3rdparty/v1/m?");
+        maps(
+            &Mapping::new("/base", "/3rdparty/v1", "/3rdparty/v1"),
+            "/3rdparty/v1/m",
+            Some(""),
+            "/base/3rdparty/v1/m?",
+        );
     }
 }

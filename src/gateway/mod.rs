@@ -315,11 +315,7 @@ struct RefusalBody<'a> {
 
 fn refused(refusal: &Refusal, request_id: &HeaderValue) -> Response<Answer> {
     let wording = refusal.wording();
-    let body = RefusalBody {
-        message: &wording.message,
-        error: wording.error,
-        error_description: &wording.message,
-    };
+    let body = RefusalBody { message: &wording.message, error: wording.error, error_description: &wording.message };
     let body = serde_json::to_vec(&body).unwrap_or_default();
     let mut response = own(wording.status, Answer::text(body), request_id);
     let headers = response.headers_mut();

@@ -133,7 +133,9 @@ impl Refusal {
             Self::Profile(refused) => return refused_words(refused),
             Self::Upstream(UpstreamError::Connect(_)) => (502, "bad_gateway", "Upstream is not reachable"),
             Self::Upstream(UpstreamError::Exchange(_)) => (502, "bad_gateway", "Upstream broke off"),
-            Self::Upstream(UpstreamError::ConnectTimeout) => (504, "gateway_timeout", "Upstream did not accept in time"),
+            Self::Upstream(UpstreamError::ConnectTimeout) => {
+                (504, "gateway_timeout", "Upstream did not accept in time")
+            }
             Self::Upstream(UpstreamError::FirstByteTimeout) => {
                 (504, "gateway_timeout", "Upstream did not answer in time")
             }

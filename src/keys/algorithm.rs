@@ -21,14 +21,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    pub const ALL: [Self; 6] = [
-        Self::HS256,
-        Self::HS384,
-        Self::HS512,
-        Self::ES256,
-        Self::RS256,
-        Self::EdDSA,
-    ];
+    pub const ALL: [Self; 6] = [Self::HS256, Self::HS384, Self::HS512, Self::ES256, Self::RS256, Self::EdDSA];
 
     /// The name in a JWS header.
     pub const fn as_str(self) -> &'static str {
@@ -69,10 +62,7 @@ impl FromStr for Algorithm {
     type Err = UnknownAlgorithm;
 
     fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
-        Self::ALL
-            .into_iter()
-            .find(|known| known.as_str() == name)
-            .ok_or_else(|| UnknownAlgorithm(name.to_owned()))
+        Self::ALL.into_iter().find(|known| known.as_str() == name).ok_or_else(|| UnknownAlgorithm(name.to_owned()))
     }
 }
 
@@ -103,14 +93,8 @@ mod tests {
         for algorithm in Algorithm::ALL {
             assert_eq!(algorithm.as_str().parse::<Algorithm>().unwrap(), algorithm);
             assert_eq!(serde_json::to_string(&algorithm).unwrap(), format!("\"{algorithm}\""));
-            assert_eq!(
-                serde_json::from_str::<Algorithm>(&format!("\"{algorithm}\"")).unwrap(),
-                algorithm
-            );
-            assert_eq!(
-                format!("{:?}", jsonwebtoken::Algorithm::from(algorithm)),
-                algorithm.as_str()
-            );
+            assert_eq!(serde_json::from_str::<Algorithm>(&format!("\"{algorithm}\"")).unwrap(), algorithm);
+            assert_eq!(format!("{:?}", jsonwebtoken::Algorithm::from(algorithm)), algorithm.as_str());
         }
     }
 
@@ -118,10 +102,7 @@ mod tests {
     fn none_and_other_spellings_are_unknown() {
         for name in ["none", "None", "", "hs256", "HS256 ", "RS1", "EDDSA"] {
             let error = name.parse::<Algorithm>().unwrap_err().to_string();
-            assert!(
-                error.contains("one of HS256, HS384, HS512, ES256, RS256, EdDSA"),
-                "{error}"
-            );
+            assert!(error.contains("one of HS256, HS384, HS512, ES256, RS256, EdDSA"), "{error}");
         }
     }
 }

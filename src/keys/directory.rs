@@ -26,27 +26,17 @@ pub(super) struct Contents {
 
 /// Reads a file that holds a key; `None` if there is no such file.
 pub(super) fn read(path: &Path) -> Result<Option<Contents>, KeyError> {
-    let problem = |problem| KeyError::File {
-        path: path.to_owned(),
-        problem,
-    };
+    let problem = |problem| KeyError::File { path: path.to_owned(), problem };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(problem(FileProblem::Read(error))),
     };
     // Of the open file, not of the path: the name may point elsewhere a moment later.
-    let mode = file
-        .metadata()
-        .map_err(|error| problem(FileProblem::Read(error)))?
-        .permissions()
-        .mode()
-        & 0o7777;
+    let mode = file.metadata().map_err(|error| problem(FileProblem::Read(error)))?.permissions().mode() & 0o7777;
     // Full size from the start, so that growing never leaves a copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 1));
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| problem(FileProblem::Read(error)))?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| problem(FileProblem::Read(error)))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(problem(FileProblem::TooLarge));
     }
@@ -60,16 +50,10 @@ pub(super) fn read_own(path: &Path, notices: &mut Vec<Notice>) -> Result<Option<
         return Ok(None);
     };
     if mode & 0o007 != 0 {
-        return Err(KeyError::File {
-            path: path.to_owned(),
-            problem: FileProblem::OpenToAll { mode, fix: "600" },
-        });
+        return Err(KeyError::File { path: path.to_owned(), problem: FileProblem::OpenToAll { mode, fix: "600" } });
     }
     if mode & 0o070 != 0 {
-        notices.push(Notice::GroupReadable {
-            path: path.to_owned(),
-            mode,
-        });
+        notices.push(Notice::GroupReadable { path: path.to_owned(), mode });
     }
     Ok(Some(bytes))
 }
@@ -77,20 +61,13 @@ pub(super) fn read_own(path: &Path, notices: &mut Vec<Notice>) -> Result<Option<
 /// The files in `dir` whose names end in `.key`, in the order of their names; none if there is no such directory.
 /// Names with a leading dot belong to whoever put them there: to a file system, to Kubernetes, to [`Desk`].
 pub(super) fn key_files(dir: &Path) -> Result<Vec<PathBuf>, KeyError> {
-    let problem = |problem| KeyError::File {
-        path: dir.to_owned(),
-        problem,
-    };
+    let problem = |problem| KeyError::File { path: dir.to_owned(), problem };
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(problem(FileProblem::Read(error))),
     };
-    let mode = fs::metadata(dir)
-        .map_err(|error| problem(FileProblem::Read(error)))?
-        .permissions()
-        .mode()
-        & 0o7777;
+    let mode = fs::metadata(dir).map_err(|error| problem(FileProblem::Read(error)))?.permissions().mode() & 0o7777;
     if mode & 0o002 != 0 {
         // Whoever can write here can put a key of their own in place of ours.
         return Err(problem(FileProblem::OpenToAll { mode, fix: "700" }));
@@ -98,9 +75,7 @@ pub(super) fn key_files(dir: &Path) -> Result<Vec<PathBuf>, KeyError> {
     let mut paths = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| problem(FileProblem::Read(error)))?.path();
-        let hidden = path
-            .file_name()
-            .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
         if !hidden && path.extension().is_some_and(|extension| extension == "key") {
             paths.push(path);
         }
@@ -123,22 +98,12 @@ impl Desk {
             if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
                 File::open(parent)?.sync_all()?;
             }
-            let lock = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(dir.join(".lock"))?;
+            let lock =
+                OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(dir.join(".lock"))?;
             lock.lock()?;
-            Ok(Self {
-                dir: dir.to_owned(),
-                _lock: lock,
-            })
+            Ok(Self { dir: dir.to_owned(), _lock: lock })
         };
-        take().map_err(|error| KeyError::File {
-            path: dir.to_owned(),
-            problem: FileProblem::Write(error),
-        })
+        take().map_err(|error| KeyError::File { path: dir.to_owned(), problem: FileProblem::Write(error) })
     }
 
     /// Puts a file with `contents` under `name`, in place of one that is there.
@@ -156,19 +121,14 @@ impl Desk {
             // Without this the name may be gone after a power cut, while tokens signed by the key are out.
             File::open(&self.dir)?.sync_all()
         };
-        put().map_err(|error| KeyError::File {
-            path: path.clone(),
-            problem: FileProblem::Write(error),
-        })
+        put().map_err(|error| KeyError::File { path: path.clone(), problem: FileProblem::Write(error) })
     }
 }
 
 /// Makes the file `path` with mode 0600, and its bytes durable. Fails if there is such a file; leaves none if it fails.
 pub(crate) fn create_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(contents)
-        .and_then(|()| file.sync_all())
-        .inspect_err(|_| drop(fs::remove_file(path)))
+    file.write_all(contents).and_then(|()| file.sync_all()).inspect_err(|_| drop(fs::remove_file(path)))
 }
 
 #[cfg(test)]
@@ -202,10 +162,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("secret");
         create_private(&path, b"first").unwrap();
-        assert_eq!(
-            create_private(&path, b"second").unwrap_err().kind(),
-            io::ErrorKind::AlreadyExists
-        );
+        assert_eq!(create_private(&path, b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"first");
     }
 

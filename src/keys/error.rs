@@ -29,11 +29,7 @@ pub enum KeyError {
     #[error("{} and {}: both have state = \"current\", exactly one must", first.display(), second.display())]
     TwoCurrentKeys { first: PathBuf, second: PathBuf },
     #[error("{} and {}: both hold the key {kid}, remove one", first.display(), second.display())]
-    SameKid {
-        kid: Arc<str>,
-        first: PathBuf,
-        second: PathBuf,
-    },
+    SameKid { kid: Arc<str>, first: PathBuf, second: PathBuf },
     #[error(transparent)]
     Generate(#[from] super::GenerateError),
 }
@@ -92,11 +88,7 @@ pub enum BadKey {
         "{bytes} bytes are too short for {algorithm}, which needs at least {needed} (RFC 7518 section 3.2); make a \
          secret with: portcullis keygen --algorithm {algorithm}"
     )]
-    ShortSecret {
-        algorithm: Algorithm,
-        bytes: usize,
-        needed: usize,
-    },
+    ShortSecret { algorithm: Algorithm, bytes: usize, needed: usize },
     /// The classic confusion: a public key, which everybody knows, taken as HMAC secret.
     #[error("this is a PEM text, not a secret for {0}; for a private key set token.algorithm and token.key_file")]
     PemAsSecret(Algorithm),
@@ -117,11 +109,7 @@ pub enum BadKey {
     #[error("the PEM text is damaged")]
     DamagedPem,
     #[error("holds {found}, but {algorithm} needs {needed}; make one with: portcullis keygen --algorithm {algorithm}")]
-    WrongType {
-        algorithm: Algorithm,
-        needed: &'static str,
-        found: &'static str,
-    },
+    WrongType { algorithm: Algorithm, needed: &'static str, found: &'static str },
     #[error("the RSA key is shorter than 2048 bits; make one with: portcullis keygen --algorithm {0}")]
     ShortRsa(Algorithm),
     #[error("is not a valid key for {algorithm}: {reason}")]
@@ -132,21 +120,13 @@ pub enum BadKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The first start made a signing key.
-    Created {
-        path: PathBuf,
-        kid: Arc<str>,
-        algorithm: Algorithm,
-    },
+    Created { path: PathBuf, kid: Arc<str>, algorithm: Algorithm },
     /// A key file of ours that the group may read: normal on a Kubernetes volume with `fsGroup`.
     GroupReadable { path: PathBuf, mode: u32 },
     /// `token.key_file` can be read by every user of this machine.
     OpenToAll { path: PathBuf, mode: u32 },
     /// `token.algorithm` names another algorithm than the current key's.
-    AlgorithmKept {
-        kid: Arc<str>,
-        algorithm: Algorithm,
-        configured: Algorithm,
-    },
+    AlgorithmKept { kid: Arc<str>, algorithm: Algorithm, configured: Algorithm },
     /// A key of the ring, beside a key from the configuration.
     Unused { path: PathBuf },
 }
@@ -162,37 +142,21 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Created { path, kid, algorithm } => {
-                write!(
-                    f,
-                    "{}: made the {algorithm} signing key {kid}; include it in backups",
-                    path.display()
-                )
+                write!(f, "{}: made the {algorithm} signing key {kid}; include it in backups", path.display())
             }
             Self::GroupReadable { path, mode } => {
                 write!(f, "{}: mode {mode:04o} lets a group in; 0600 is enough", path.display())
             }
             Self::OpenToAll { path, mode } => {
-                write!(
-                    f,
-                    "{}: mode {mode:04o} lets every user of this machine read a private key",
-                    path.display()
-                )
+                write!(f, "{}: mode {mode:04o} lets every user of this machine read a private key", path.display())
             }
-            Self::AlgorithmKept {
-                kid,
-                algorithm,
-                configured,
-            } => write!(
+            Self::AlgorithmKept { kid, algorithm, configured } => write!(
                 f,
                 "token.algorithm is {configured}, but the current key {kid} is for {algorithm} and stays; the setting \
                  counts for new keys only"
             ),
             Self::Unused { path } => {
-                write!(
-                    f,
-                    "{}: not used, because the configuration names the signing key",
-                    path.display()
-                )
+                write!(f, "{}: not used, because the configuration names the signing key", path.display())
             }
         }
     }

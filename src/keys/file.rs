@@ -79,41 +79,22 @@ pub(super) fn fresh(
     // The text was made a line above for this algorithm, so neither the decoding nor the key can be refused; if one
     // ever were, then as a failure to generate.
     let key = if algorithm.is_hmac() {
-        let bytes = URL_SAFE_NO_PAD
-            .decode(text.as_bytes())
-            .map(Zeroizing::new)
-            .map_err(|_| super::GenerateError)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text.as_bytes()).map(Zeroizing::new).map_err(|_| super::GenerateError)?;
         Key::from_secret(algorithm, &bytes)
     } else {
         Key::from_pem(algorithm, text.as_bytes())
     };
     let kid = key.map_err(|_| super::GenerateError)?.kid().clone();
-    let created = i64::try_from(now_secs)
-        .ok()
-        .and_then(|secs| Timestamp::from_second(secs).ok())
-        .unwrap_or_default();
+    let created = i64::try_from(now_secs).ok().and_then(|secs| Timestamp::from_second(secs).ok()).unwrap_or_default();
     let refresh_key = random_text(&*super::generate::random()?);
     // A literal string of TOML: base64 and the lines of a PEM text contain no quotes.
-    let (field, quote) = if algorithm.is_hmac() {
-        ("secret", "'")
-    } else {
-        ("private_key", "'''")
-    };
+    let (field, quote) = if algorithm.is_hmac() { ("secret", "'") } else { ("private_key", "'''") };
     let mut contents = Zeroizing::new(String::with_capacity(text.len() + 1024));
     contents.push_str(&format!(
         "# A signing key of portcullis. Whoever can read this file can sign tokens.\n\
          kid = '{kid}'\nalgorithm = '{algorithm}'\nstate = '{state}'\ncreated = '{created}'\n"
     ));
-    for part in [
-        field,
-        " = ",
-        quote,
-        &text,
-        quote,
-        "\nrefresh_key = '",
-        refresh_key.trim_end(),
-        "'\n",
-    ] {
+    for part in [field, " = ", quote, &text, quote, "\nrefresh_key = '", refresh_key.trim_end(), "'\n"] {
         contents.push_str(part);
     }
     Ok((kid, contents))
@@ -124,9 +105,7 @@ pub(super) fn read_key(contents: &[u8]) -> Result<KeyFile, FileProblem> {
     let text = std::str::from_utf8(contents).map_err(|_| damaged("not UTF-8"))?;
     let fields: Fields = toml_edit::de::from_str(text).map_err(|error| {
         // Display would quote the line, and with it the secret.
-        let line = error
-            .span()
-            .map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         damaged(&format!("line {line}: {}", error.message().replace('\n', ", ")))
     })?;
     if fields.created.parse::<Timestamp>().is_err() {
@@ -135,10 +114,7 @@ pub(super) fn read_key(contents: &[u8]) -> Result<KeyFile, FileProblem> {
     let key = match (&fields.secret, &fields.private_key) {
         (Some(secret), None) => {
             let secret = URL_SAFE_NO_PAD.decode(secret.0.as_bytes()).map(Zeroizing::new);
-            Key::from_secret(
-                fields.algorithm,
-                &secret.map_err(|_| damaged("secret is not base64url"))?,
-            )?
+            Key::from_secret(fields.algorithm, &secret.map_err(|_| damaged("secret is not base64url"))?)?
         }
         (None, Some(pem)) => Key::from_pem(fields.algorithm, pem.0.as_bytes())?,
         _ => return Err(damaged("it needs either secret or private_key")),
@@ -148,10 +124,7 @@ pub(super) fn read_key(contents: &[u8]) -> Result<KeyFile, FileProblem> {
     }
     let refresh_key = parse_random(fields.refresh_key.0.as_bytes())
         .map_err(|_| damaged("refresh_key is not 32 bytes in base64url"))?;
-    Ok(KeyFile {
-        key: Arc::new(SigningKey::new(key, &refresh_key)),
-        state: fields.state,
-    })
+    Ok(KeyFile { key: Arc::new(SigningKey::new(key, &refresh_key)), state: fields.state })
 }
 
 /// The text of a file that holds 32 random bytes.

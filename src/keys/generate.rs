@@ -38,11 +38,9 @@ pub fn generate(algorithm: Algorithm) -> Result<Zeroizing<String>, GenerateError
         Algorithm::HS256 => secret::<32>(),
         Algorithm::HS384 => secret::<48>(),
         Algorithm::HS512 => secret::<64>(),
-        Algorithm::ES256 => Ok(pem::write(
-            EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?
-                .to_pkcs8v1()?
-                .as_ref(),
-        )),
+        Algorithm::ES256 => {
+            Ok(pem::write(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?.to_pkcs8v1()?.as_ref()))
+        }
         Algorithm::RS256 => {
             let der: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?;
             Ok(pem::write(der.as_ref()))

@@ -35,11 +35,7 @@ pub(super) fn read(text: &[u8]) -> Result<PrivateKey, BadKey> {
     let mut instead = BadKey::NoPem;
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        let Some(label) = line
-            .trim()
-            .strip_prefix("-----BEGIN ")
-            .and_then(|rest| rest.strip_suffix("-----"))
-        else {
+        let Some(label) = line.trim().strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_suffix("-----")) else {
             continue;
         };
         let encoding = match label {
@@ -90,10 +86,7 @@ impl PrivateKey {
         // DER object identifiers, with tag and length.
         const KINDS: [(&[u8], &str); 10] = [
             (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", RSA),
-            (
-                b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a",
-                "an RSA key restricted to PSS",
-            ),
+            (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a", "an RSA key restricted to PSS"),
             (b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", EC_P256),
             (b"\x06\x05\x2b\x81\x04\x00\x22", "an EC key on the curve P-384"),
             (b"\x06\x05\x2b\x81\x04\x00\x23", "an EC key on the curve P-521"),
@@ -106,10 +99,9 @@ impl PrivateKey {
         let held = |oid: &[u8]| self.der.windows(oid.len()).any(|window| window == oid);
         match self.encoding {
             Encoding::Pkcs1 => RSA,
-            Encoding::Pkcs8 | Encoding::Sec1 => KINDS
-                .iter()
-                .find(|(oid, _)| held(oid))
-                .map_or("a key of an unknown type", |(_, kind)| kind),
+            Encoding::Pkcs8 | Encoding::Sec1 => {
+                KINDS.iter().find(|(oid, _)| held(oid)).map_or("a key of an unknown type", |(_, kind)| kind)
+            }
         }
     }
 }
@@ -127,11 +119,7 @@ fn body(lines: &mut std::str::Lines<'_>, label: &str, capacity: usize) -> Result
         if let Some(end) = line.strip_prefix("-----END ") {
             let closes = end.strip_suffix("-----") == Some(label);
             let der = STANDARD.decode(base64.as_bytes()).map(Zeroizing::new);
-            return if closes {
-                der.map_err(|_| BadKey::DamagedPem)
-            } else {
-                Err(BadKey::DamagedPem)
-            };
+            return if closes { der.map_err(|_| BadKey::DamagedPem) } else { Err(BadKey::DamagedPem) };
         }
         if line.starts_with("Proc-Type:") {
             return Err(BadKey::Encrypted);
@@ -172,26 +160,11 @@ mod tests {
     fn what_is_no_plain_private_key_is_named() {
         refused("", "holds no PEM private key");
         refused("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "holds no PEM private key");
-        refused(
-            "-----BEGIN PUBLIC KEY-----\nAQID\n-----END PUBLIC KEY-----\n",
-            "but a public key",
-        );
-        refused(
-            "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n",
-            "but a certificate",
-        );
-        refused(
-            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAQID\n-----END ENCRYPTED PRIVATE KEY-----\n",
-            "openssl pkey",
-        );
-        refused(
-            "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES\n\nAQID\n",
-            "is encrypted",
-        );
-        refused(
-            "-----BEGIN OPENSSH PRIVATE KEY-----\nAQID\n-----END OPENSSH PRIVATE KEY-----\n",
-            "ssh-keygen",
-        );
+        refused("-----BEGIN PUBLIC KEY-----\nAQID\n-----END PUBLIC KEY-----\n", "but a public key");
+        refused("-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n", "but a certificate");
+        refused("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAQID\n-----END ENCRYPTED PRIVATE KEY-----\n", "openssl pkey");
+        refused("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES\n\nAQID\n", "is encrypted");
+        refused("-----BEGIN OPENSSH PRIVATE KEY-----\nAQID\n-----END OPENSSH PRIVATE KEY-----\n", "ssh-keygen");
     }
 
     #[test]

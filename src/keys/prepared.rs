@@ -47,33 +47,17 @@ pub(super) fn from_private_key(algorithm: Algorithm, key: &PrivateKey) -> Result
         Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => return Err(BadKey::NeedsSecret(algorithm)),
         Algorithm::ES256 => (
             pem::EC_P256,
-            ecdsa(
-                algorithm,
-                key,
-                &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
-                &signature::ECDSA_P256_SHA256_FIXED,
-                64,
-            ),
+            ecdsa(algorithm, key, &signature::ECDSA_P256_SHA256_FIXED_SIGNING, &signature::ECDSA_P256_SHA256_FIXED, 64),
         ),
-        Algorithm::RS256 => (
-            pem::RSA,
-            rsa(
-                algorithm,
-                key,
-                &signature::RSA_PKCS1_SHA256,
-                &signature::RSA_PKCS1_2048_8192_SHA256,
-            ),
-        ),
+        Algorithm::RS256 => {
+            (pem::RSA, rsa(algorithm, key, &signature::RSA_PKCS1_SHA256, &signature::RSA_PKCS1_2048_8192_SHA256))
+        }
         Algorithm::EdDSA => (pem::ED25519, ed25519(algorithm, key)),
     };
     result.map_err(|rejected| {
         let (found, reason) = (key.kind(), rejected.description_());
         if found != needed {
-            BadKey::WrongType {
-                algorithm,
-                needed,
-                found,
-            }
+            BadKey::WrongType { algorithm, needed, found }
         } else if found == pem::RSA && reason == "TooSmall" {
             BadKey::ShortRsa(algorithm)
         } else {
@@ -86,10 +70,7 @@ fn hmac(algorithm: Algorithm, hash: hmac::Algorithm, secret: &[u8]) -> Prepared 
     let key = hmac::Key::new(hash, secret);
     let thumbprint = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), b"portcullis kid");
     Prepared {
-        signer: Box::new(Hmac {
-            algorithm,
-            key: key.clone(),
-        }),
+        signer: Box::new(Hmac { algorithm, key: key.clone() }),
         verifier: Box::new(Hmac { algorithm, key }),
         signature_bytes: hash.tag_len(),
         thumbprint: thirty_two(thumbprint.as_ref()),
@@ -110,12 +91,7 @@ fn ecdsa(
     };
     let thumbprint = thumbprint(pair.public_key())?;
     let verifier = public_key(algorithm, verification, pair.public_key().as_ref())?;
-    Ok(Prepared {
-        signer: Box::new(Ecdsa { algorithm, pair }),
-        verifier,
-        signature_bytes,
-        thumbprint,
-    })
+    Ok(Prepared { signer: Box::new(Ecdsa { algorithm, pair }), verifier, signature_bytes, thumbprint })
 }
 
 fn rsa(
@@ -132,16 +108,7 @@ fn rsa(
     let thumbprint = thumbprint(pair.public_key())?;
     let verifier = public_key(algorithm, verification, pair.public_key().as_ref())?;
     let signature_bytes = pair.public_modulus_len();
-    Ok(Prepared {
-        signer: Box::new(Rsa {
-            algorithm,
-            pair,
-            padding,
-        }),
-        verifier,
-        signature_bytes,
-        thumbprint,
-    })
+    Ok(Prepared { signer: Box::new(Rsa { algorithm, pair, padding }), verifier, signature_bytes, thumbprint })
 }
 
 fn ed25519(algorithm: Algorithm, key: &PrivateKey) -> Result<Prepared, KeyRejected> {
@@ -151,12 +118,7 @@ fn ed25519(algorithm: Algorithm, key: &PrivateKey) -> Result<Prepared, KeyReject
     };
     let thumbprint = thumbprint(pair.public_key())?;
     let verifier = public_key(algorithm, &signature::ED25519, pair.public_key().as_ref())?;
-    Ok(Prepared {
-        signer: Box::new(Ed25519 { algorithm, pair }),
-        verifier,
-        signature_bytes: 64,
-        thumbprint,
-    })
+    Ok(Prepared { signer: Box::new(Ed25519 { algorithm, pair }), verifier, signature_bytes: 64, thumbprint })
 }
 
 fn public_key(
@@ -164,17 +126,12 @@ fn public_key(
     verification: &'static dyn VerificationAlgorithm,
     bytes: &[u8],
 ) -> Result<Box<dyn JwtVerifier + Send + Sync>, KeyRejected> {
-    Ok(Box::new(Public {
-        algorithm,
-        key: ParsedPublicKey::new(verification, bytes)?,
-    }))
+    Ok(Box::new(Public { algorithm, key: ParsedPublicKey::new(verification, bytes)? }))
 }
 
 /// SHA-256 of the SubjectPublicKeyInfo: what `openssl pkey -pubout -outform DER | sha256sum` prints.
 fn thumbprint(public: &impl AsDer<PublicKeyX509Der<'static>>) -> Result<[u8; 32], KeyRejected> {
-    Ok(thirty_two(
-        digest::digest(&digest::SHA256, public.as_der()?.as_ref()).as_ref(),
-    ))
+    Ok(thirty_two(digest::digest(&digest::SHA256, public.as_der()?.as_ref()).as_ref()))
 }
 
 /// The output of a 256-bit hash as an array.

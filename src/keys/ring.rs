@@ -24,10 +24,7 @@ pub enum KeySource {
     /// From `data_dir/keys`. If nothing is there yet, a key for `algorithm` is made.
     Ring { algorithm: Algorithm },
     /// From `token.secret`: the bytes themselves, not decoded.
-    Secret {
-        algorithm: Algorithm,
-        secret: Zeroizing<Vec<u8>>,
-    },
+    Secret { algorithm: Algorithm, secret: Zeroizing<Vec<u8>> },
     /// From `token.key_file`: a PEM file with a private key.
     File { algorithm: Algorithm, path: PathBuf },
 }
@@ -73,14 +70,8 @@ impl KeyRing {
     /// A ring that no file holds, with one key: for trying things out and for tests. Its tokens end with the process.
     pub fn in_memory(algorithm: Algorithm) -> Result<Self, KeyError> {
         let (_, contents) = file::fresh(algorithm, State::Current, 0)?;
-        let key = file::read_key(contents.as_bytes())
-            .map_err(|_| super::GenerateError)?
-            .key;
-        Ok(Self {
-            entries: vec![(key.clone(), State::Current)],
-            current: key,
-            fingerprint: random()?,
-        })
+        let key = file::read_key(contents.as_bytes()).map_err(|_| super::GenerateError)?.key;
+        Ok(Self { entries: vec![(key.clone(), State::Current)], current: key, fingerprint: random()? })
     }
 
     /// The key that signs.
@@ -91,9 +82,7 @@ impl KeyRing {
     /// The key named `kid`, in whatever state.
     pub fn find(&self, kid: &str) -> Option<&Arc<SigningKey>> {
         // A ring has one to three keys: comparing is quicker than hashing.
-        self.entries
-            .iter()
-            .find_map(|(key, _)| (**key.kid() == *kid).then_some(key))
+        self.entries.iter().find_map(|(key, _)| (**key.kid() == *kid).then_some(key))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<SigningKey>, State)> {
@@ -108,9 +97,7 @@ impl KeyRing {
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyRing")
-            .field("entries", &self.entries)
-            .finish_non_exhaustive()
+        f.debug_struct("KeyRing").field("entries", &self.entries).finish_non_exhaustive()
     }
 }
 

@@ -58,10 +58,7 @@ impl Verifier<Vec<u8>> for Hmac {
 
 impl Signer<Vec<u8>> for Ecdsa {
     fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let signature = self
-            .pair
-            .sign(&SystemRandom::new(), message)
-            .map_err(Error::from_source)?;
+        let signature = self.pair.sign(&SystemRandom::new(), message).map_err(Error::from_source)?;
         Ok(signature.as_ref().to_vec())
     }
 }
@@ -69,21 +66,14 @@ impl Signer<Vec<u8>> for Ecdsa {
 impl Signer<Vec<u8>> for Rsa {
     fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair
-            .sign(self.padding, &SystemRandom::new(), message, &mut signature)
-            .map_err(Error::from_source)?;
+        self.pair.sign(self.padding, &SystemRandom::new(), message, &mut signature).map_err(Error::from_source)?;
         Ok(signature)
     }
 }
 
 impl Signer<Vec<u8>> for Ed25519 {
     fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        Ok(self
-            .pair
-            .try_sign(message)
-            .map_err(Error::from_source)?
-            .as_ref()
-            .to_vec())
+        Ok(self.pair.try_sign(message).map_err(Error::from_source)?.as_ref().to_vec())
     }
 }
 

@@ -94,11 +94,7 @@ impl Key {
             return Err(BadKey::PemAsSecret(algorithm));
         }
         if secret.len() < needed {
-            return Err(BadKey::ShortSecret {
-                algorithm,
-                bytes: secret.len(),
-                needed,
-            });
+            return Err(BadKey::ShortSecret { algorithm, bytes: secret.len(), needed });
         }
         let prepared = prepared::from_secret(algorithm, secret).ok_or(BadKey::NeedsPrivateKey(algorithm))?;
         Ok(Self::named_by_itself(algorithm, prepared))
@@ -129,21 +125,13 @@ impl Key {
 
     fn new(kid: Arc<str>, algorithm: Algorithm, prepared: Prepared) -> Self {
         let signature_chars = (prepared.signature_bytes * 4).div_ceil(3);
-        Self {
-            kid,
-            algorithm,
-            prepared,
-            signature_chars,
-        }
+        Self { kid, algorithm, prepared, signature_chars }
     }
 
     fn sign(&self, message: &[u8]) -> Result<String, SignError> {
         match self.prepared.signer.try_sign(message) {
             Ok(signature) => Ok(URL_SAFE_NO_PAD.encode(signature)),
-            Err(source) => Err(SignError {
-                kid: self.kid.clone(),
-                source,
-            }),
+            Err(source) => Err(SignError { kid: self.kid.clone(), source }),
         }
     }
 

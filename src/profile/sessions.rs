@@ -14,8 +14,8 @@ use crate::account::{Accounts, User};
 use crate::keys::KeyRing;
 use crate::store::{Store, StoreError};
 use crate::token::{
-    CredentialVersion, Device, Pair, Person, Policy, Presented, Profile, Rotation, Scopes, Session, SessionId, Standing,
-    Subject, Timestamp, refresh,
+    CredentialVersion, Device, Pair, Person, Policy, Presented, Profile, Rotation, Scopes, Session, SessionId,
+    Standing, Subject, Timestamp, refresh,
 };
 
 use super::{Caller, RefreshRefusal, Refused};
@@ -163,7 +163,6 @@ impl Sessions {
             info!(event = "revoke", session = %id, subject = %subject, "session ended");
         }
     }
-
 
     pub fn list(&self, subject: &Subject, now: Timestamp) -> Vec<Session> {
         self.store.sessions_of(subject, now)

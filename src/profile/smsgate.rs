@@ -9,12 +9,16 @@ use http::{Method, StatusCode};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::token::{Device, MintError, NotAnId, Pair, Profile, Scopes, Session, SessionId, Subject, Timestamp, TokenId};
+use crate::token::{
+    Device, MintError, NotAnId, Pair, Profile, Scopes, Session, SessionId, Subject, Timestamp, TokenId,
+};
 
 use super::{Caller, Refused, Reply, Request, Sessions, Visit};
 
 /// Characters of a device's id or name; they are shown back in lists.
 const MAX_DEVICE_TEXT: usize = 128;
+const SHAPE: &str = "the body must be a JSON object with \"scopes\", a list of strings, and optionally \"ttl\", whole \
+                     seconds, and \"device\"";
 
 /// An endpoint of this profile, from method and path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +57,7 @@ impl Call {
             (token, Some(refresh)) if is(token, "token") && is(refresh, "refresh") => {
                 only(Method::POST, "POST", Self::Refresh)
             }
-            (token, Some(id)) if is(token, "token") => {
-                only(Method::DELETE, "DELETE", Self::Revoke(parsed(id.parse())))
-            }
+            (token, Some(id)) if is(token, "token") => only(Method::DELETE, "DELETE", Self::Revoke(parsed(id.parse()))),
             (sessions, None) if is(sessions, "sessions") => only(Method::GET, "GET", Self::List),
             (sessions, Some(id)) if is(sessions, "sessions") => {
                 only(Method::DELETE, "DELETE", Self::End(parsed(id.parse())))
@@ -122,8 +124,11 @@ pub fn list(sessions: &Sessions, subject: &Subject, own: Option<SessionId>, now:
 }
 
 fn parse_issue(body: &[u8]) -> Result<Request, Refused> {
-    let body: IssueBody = serde_json::from_slice(body)
-        .map_err(|_| Refused::Body("the body must be a JSON object with \"scopes\" (a list of strings), and optionally \"ttl\" (whole seconds) and \"device\""))?;
+    let body: IssueBody = Some(body)
+        // serde would take an array for a struct.
+        .filter(|body| body.trim_ascii_start().starts_with(b"{"))
+        .and_then(|body| serde_json::from_slice(body).ok())
+        .ok_or(Refused::Body(SHAPE))?;
     let ttl_secs = match body.ttl.map(u64::try_from) {
         None => None,
         Some(Ok(secs)) => Some(secs),
@@ -233,7 +238,8 @@ mod tests {
         call(Method::POST, "/Token/REFRESH/", Ok(Call::Refresh));
         call(Method::GET, "/sessions", Ok(Call::List));
         call(Method::DELETE, "/token/garbage", Ok(Call::Revoke(None)));
-        let id = TokenId { session: SessionId::from_bytes([7; 12]), generation: 3, kind: crate::token::TokenKind::Access };
+        let id =
+            TokenId { session: SessionId::from_bytes([7; 12]), generation: 3, kind: crate::token::TokenKind::Access };
         call(Method::DELETE, &format!("/token/{id}"), Ok(Call::Revoke(Some(id))));
         call(Method::DELETE, &format!("/sessions/{}", id.session), Ok(Call::End(Some(id.session))));
     }
@@ -256,8 +262,17 @@ mod tests {
     #[test]
     fn a_body_of_the_wrong_shape_is_refused() {
         for body in [
-            "", "[]", "1", "{", "{\"ttl\":-1,\"scopes\":[]}", "{\"ttl\":1.5}", "{\"ttl\":\"60\"}", "{\"scopes\":\"a:b\"}",
-            "{\"scopes\":[1]}", "{\"device\":{\"id\":\"a\\u0000\"}}", "\u{feff}{}",
+            "",
+            "[]",
+            "1",
+            "{",
+            "{\"ttl\":-1,\"scopes\":[]}",
+            "{\"ttl\":1.5}",
+            "{\"ttl\":\"60\"}",
+            "{\"scopes\":\"a:b\"}",
+            "{\"scopes\":[1]}",
+            "{\"device\":{\"id\":\"a\\u0000\"}}",
+            "\u{feff}{}",
         ] {
             body_refused(body);
         }

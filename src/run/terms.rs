@@ -58,9 +58,7 @@ pub(super) fn key_source(config: &Config) -> KeySource {
         config::KeySource::Secret { algorithm, secret } => {
             KeySource::Secret { algorithm: *algorithm, secret: Zeroizing::new(secret.expose().to_vec()) }
         }
-        config::KeySource::File { algorithm, path } => {
-            KeySource::File { algorithm: *algorithm, path: path.clone() }
-        }
+        config::KeySource::File { algorithm, path } => KeySource::File { algorithm: *algorithm, path: path.clone() },
     }
 }
 
@@ -197,8 +195,8 @@ pub(super) fn upstream(config: &Config) -> Terms {
 fn basic(username: &str, password: &config::Secret) -> HeaderValue {
     let plain = Zeroizing::new([username.as_bytes(), b":", password.expose()].concat());
     // Base64 is always a valid header value.
-    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(&*plain)))
-        .unwrap_or(HeaderValue::from_static(""));
+    let mut value =
+        HeaderValue::try_from(format!("Basic {}", STANDARD.encode(&*plain))).unwrap_or(HeaderValue::from_static(""));
     value.set_sensitive(true);
     value
 }

@@ -121,7 +121,9 @@ pub enum RotationRefusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessStanding {
     /// It counts; with a time if only until then.
-    Good { until: Option<Timestamp> },
+    Good {
+        until: Option<Timestamp>,
+    },
     /// A newer generation has replaced it and the overlap is over, or its scopes were cut.
     Superseded,
     Ended,

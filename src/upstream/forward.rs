@@ -63,12 +63,8 @@ pub struct Upstream {
 
 impl Upstream {
     pub fn new(terms: Terms) -> Self {
-        let connections = Connections::new(
-            terms.address.clone(),
-            terms.connect_timeout,
-            terms.keepalive,
-            terms.most_idle,
-        );
+        let connections =
+            Connections::new(terms.address.clone(), terms.connect_timeout, terms.keepalive, terms.most_idle);
         Self { terms, connections: Rc::new(connections) }
     }
 

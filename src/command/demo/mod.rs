@@ -61,6 +61,9 @@ pub enum DemoError {
     Output(#[source] io::Error),
     #[error("step {0} went otherwise than promised")]
     Surprise(usize),
+    /// Only with `--exit`, where the exit code tells how the whole walk went.
+    #[error("told to end before the walk did")]
+    Interrupted,
 }
 
 impl From<WalkError> for DemoError {
@@ -115,7 +118,7 @@ async fn show(
     let steps = Steps { gateway, lines: &mut lines };
     let mut walk = Walk { steps, upstream, password: &stage.password };
     tokio::select! {
-        () = leave.asked() => return Ok(()),
+        () = leave.asked() => return if args.exit { Err(DemoError::Interrupted) } else { Ok(()) },
         walked = walk.go() => walked?,
     }
     let steps = lines.steps();
@@ -158,12 +161,14 @@ It goes on running until Ctrl-C. In another terminal, try:
 
   # sign in and keep both tokens
   api=http://{gateway}{PREFIX}
-  pair=$(curl -s -u '{user}:{password}' "$api/auth/token" -H 'Content-Type: application/json'     -d '{{"scopes": ["messages:send", "messages:read", "logs:read"]}}')
-  access=$(printf '%s' "$pair" | sed 's/.*"access_token":"\([^"]*\)".*//')
-  refresh=$(printf '%s' "$pair" | sed 's/.*"refresh_token":"\([^"]*\)".*//')
+  pair=$(curl -s -u '{user}:{password}' "$api/auth/token" -H 'Content-Type: application/json' \
+    -d '{{"scopes": ["messages:send", "messages:read", "logs:read"]}}')
+  access=$(printf '%s' "$pair" | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  refresh=$(printf '%s' "$pair" | sed 's/.*"refresh_token":"\([^"]*\)".*/\1/')
 
   # send a message
-  curl -i "$api/messages" -H "Authorization: Bearer $access" -H 'Content-Type: application/json'     -d '{{"phoneNumbers": ["+15550100"], "textMessage": {{"text": "Hello"}}}}'
+  curl -i "$api/messages" -H "Authorization: Bearer $access" -H 'Content-Type: application/json' \
+    -d '{{"phoneNumbers": ["+15550100"], "textMessage": {{"text": "Hello"}}}}'
 
   # what the upstream was told about you, request by request
   curl -s "$api/logs" -H "Authorization: Bearer $access"

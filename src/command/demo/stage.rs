@@ -6,7 +6,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -16,10 +16,9 @@ use super::random_text;
 use crate::account::StoredHash;
 
 /// Where the gateway listens if nothing else is asked for.
-const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-/// The demo's user, and what it may do.
+const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// The demo's user.
 pub(super) const USER: &str = "demo";
-const SCOPES: &str = r#"["messages:send", "messages:read", "messages:list", "messages:cancel", "devices:list", "logs:read", "tokens:manage"]"#;
 
 /// The demo's directory, with a users file in it.
 pub(super) struct Stage {
@@ -32,12 +31,14 @@ impl Stage {
     pub(super) fn build() -> io::Result<Self> {
         let name = format!("portcullis-demo-{}", random_text(9).map_err(io::Error::other)?);
         let directory = std::env::temp_dir().join(name);
+        let password = Zeroizing::new(random_text(15).map_err(io::Error::other)?);
         // Not recursive: a directory that exists already, or a link that somebody put there, is an error.
         DirBuilder::new().mode(0o700).create(&directory)?;
-        let password = Zeroizing::new(random_text(15).map_err(io::Error::other)?);
         let stage = Self { directory, password };
         let hash = StoredHash::of(stage.password.as_bytes()).map_err(io::Error::other)?;
-        let user = format!("[[user]]\nname = \"{USER}\"\npassword_hash = '{}'\nscopes = {SCOPES}\n", hash.reveal());
+        // It may do anything, so that whoever tries the demo may; what a token may do is asked for at sign-in.
+        let user =
+            format!("[[user]]\nname = \"{USER}\"\npassword_hash = '{}'\nscopes = [\"all:any\"]\n", hash.reveal());
         write_private(&stage.users(), &user)?;
         Ok(stage)
     }
@@ -118,8 +119,8 @@ mod tests {
         assert_eq!((mode(&directory), mode(&stage.users())), (0o700, 0o600));
         let users = fs::read_to_string(stage.users()).unwrap();
         assert!(!users.contains(stage.password.as_str()));
-        let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let config = stage.configure(address, address).unwrap();
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let config = stage.configure(at(1), at(2)).unwrap();
         crate::config::load(crate::config::LoadOptions { file: Some(config), ..Default::default() }).unwrap();
         drop(stage);
         assert!(!directory.exists());

@@ -27,26 +27,18 @@ impl Source {
     pub(super) fn read(source: KeySource, notices: &mut Vec<Notice>) -> Result<Self, KeyError> {
         match source {
             KeySource::Ring { algorithm } => Ok(Self::Ring(algorithm)),
-            KeySource::Secret { algorithm, secret } => Key::from_secret(algorithm, &secret)
-                .map(Self::Configured)
-                .map_err(KeyError::Secret),
+            KeySource::Secret { algorithm, secret } => {
+                Key::from_secret(algorithm, &secret).map(Self::Configured).map_err(KeyError::Secret)
+            }
             KeySource::File { algorithm, path } => {
-                let problem = |problem| KeyError::File {
-                    path: path.clone(),
-                    problem,
-                };
+                let problem = |problem| KeyError::File { path: path.clone(), problem };
                 let Contents { bytes, mode } =
                     directory::read(&path)?.ok_or_else(|| problem(FileProblem::missing()))?;
                 if mode & 0o007 != 0 {
                     // Not refused: it is how Kubernetes mounts a secret unless told otherwise.
-                    notices.push(Notice::OpenToAll {
-                        path: path.clone(),
-                        mode,
-                    });
+                    notices.push(Notice::OpenToAll { path: path.clone(), mode });
                 }
-                Key::from_pem(algorithm, &bytes)
-                    .map(Self::Configured)
-                    .map_err(|error| problem(error.into()))
+                Key::from_pem(algorithm, &bytes).map(Self::Configured).map_err(|error| problem(error.into()))
             }
         }
     }
@@ -63,12 +55,7 @@ pub(super) struct Found {
 
 impl Found {
     pub(super) fn read(dir: &Path, source: &Source) -> Result<Self, KeyError> {
-        let mut found = Self {
-            keys: Vec::new(),
-            refresh: None,
-            fingerprint: None,
-            notices: Vec::new(),
-        };
+        let mut found = Self { keys: Vec::new(), refresh: None, fingerprint: None, notices: Vec::new() };
         for path in directory::key_files(dir)? {
             if path.ends_with(FINGERPRINT) {
                 continue;
@@ -78,10 +65,8 @@ impl Found {
                 continue;
             }
             if let Some(contents) = directory::read_own(&path, &mut found.notices)? {
-                let file = file::read_key(&contents).map_err(|problem| KeyError::File {
-                    path: path.clone(),
-                    problem,
-                })?;
+                let file =
+                    file::read_key(&contents).map_err(|problem| KeyError::File { path: path.clone(), problem })?;
                 found.keys.push((path, file));
             }
         }
@@ -94,13 +79,8 @@ impl Found {
 
     fn random(&mut self, path: &Path) -> Result<Option<Random>, KeyError> {
         let contents = directory::read_own(path, &mut self.notices)?;
-        let problem = |problem| KeyError::File {
-            path: path.to_owned(),
-            problem,
-        };
-        contents
-            .map(|contents| file::parse_random(&contents).map_err(problem))
-            .transpose()
+        let problem = |problem| KeyError::File { path: path.to_owned(), problem };
+        contents.map(|contents| file::parse_random(&contents).map_err(problem)).transpose()
     }
 
     pub(super) fn missing(&self, dir: &Path, source: &Source) -> Option<(Missing, PathBuf)> {
@@ -134,11 +114,7 @@ impl Found {
                 let (kid, contents) = file::fresh(*algorithm, State::Current, now_secs)?;
                 let name = format!("{kid}.key");
                 desk.write(&name, contents.as_bytes())?;
-                Ok(Some(Notice::Created {
-                    path: dir.join(name),
-                    kid,
-                    algorithm: *algorithm,
-                }))
+                Ok(Some(Notice::Created { path: dir.join(name), kid, algorithm: *algorithm }))
             }
             _ => Ok(None),
         }
@@ -146,37 +122,22 @@ impl Found {
 
     pub(super) fn into_ring(self, dir: &Path, source: Source, notices: &mut Vec<Notice>) -> Result<KeyRing, KeyError> {
         // Everything was seen or written just before: this only happens if somebody takes the file away right now.
-        let vanished = |name: &str| KeyError::File {
-            path: dir.join(name),
-            problem: FileProblem::missing(),
-        };
+        let vanished = |name: &str| KeyError::File { path: dir.join(name), problem: FileProblem::missing() };
         let fingerprint = self.fingerprint.ok_or_else(|| vanished(FINGERPRINT))?;
         match source {
             Source::Configured(key) => {
                 let refresh = self.refresh.ok_or_else(|| vanished(&refresh_name(key.kid())))?;
                 let key = Arc::new(SigningKey::new(key, &refresh));
-                Ok(KeyRing {
-                    entries: vec![(key.clone(), State::Current)],
-                    current: key,
-                    fingerprint,
-                })
+                Ok(KeyRing { entries: vec![(key.clone(), State::Current)], current: key, fingerprint })
             }
             Source::Ring(configured) => {
                 let current = sole_current(dir, &self.keys)?;
                 let algorithm = current.algorithm();
                 if algorithm != configured {
-                    notices.push(Notice::AlgorithmKept {
-                        kid: current.kid().clone(),
-                        algorithm,
-                        configured,
-                    });
+                    notices.push(Notice::AlgorithmKept { kid: current.kid().clone(), algorithm, configured });
                 }
                 let entries = self.keys.into_iter().map(|(_, file)| (file.key, file.state)).collect();
-                Ok(KeyRing {
-                    entries,
-                    current,
-                    fingerprint,
-                })
+                Ok(KeyRing { entries, current, fingerprint })
             }
         }
     }
@@ -189,35 +150,20 @@ fn sole_current(dir: &Path, keys: &[(PathBuf, KeyFile)]) -> Result<Arc<SigningKe
         let (path, file) = entry;
         let kid = file.key.kid();
         if let Some((first, _)) = keys[..i].iter().find(|(_, earlier)| earlier.key.kid() == kid) {
-            return Err(KeyError::SameKid {
-                kid: kid.clone(),
-                first: first.clone(),
-                second: path.clone(),
-            });
+            return Err(KeyError::SameKid { kid: kid.clone(), first: first.clone(), second: path.clone() });
         }
         if file.state == State::Current {
             if let Some((first, _)) = current {
-                return Err(KeyError::TwoCurrentKeys {
-                    first: first.clone(),
-                    second: path.clone(),
-                });
+                return Err(KeyError::TwoCurrentKeys { first: first.clone(), second: path.clone() });
             }
             current = Some(entry);
         }
     }
-    if let Some((path, file)) = keys
-        .iter()
-        .find(|(path, file)| !path.ends_with(format!("{}.key", file.key.kid())))
-    {
+    if let Some((path, file)) = keys.iter().find(|(path, file)| !path.ends_with(format!("{}.key", file.key.kid()))) {
         let kid = file.key.kid().clone();
-        return Err(KeyError::File {
-            path: path.clone(),
-            problem: FileProblem::OtherName { kid },
-        });
+        return Err(KeyError::File { path: path.clone(), problem: FileProblem::OtherName { kid } });
     }
-    current
-        .map(|(_, file)| file.key.clone())
-        .ok_or_else(|| KeyError::NoCurrentKey { dir: dir.to_owned() })
+    current.map(|(_, file)| file.key.clone()).ok_or_else(|| KeyError::NoCurrentKey { dir: dir.to_owned() })
 }
 
 fn refresh_name(kid: &str) -> String {

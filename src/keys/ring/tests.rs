@@ -12,48 +12,23 @@ const NOW: u64 = 1_795_000_000;
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 fn from_ring(root: &Path, sessions_exist: bool) -> Result<(KeyRing, Vec<Notice>), KeyError> {
-    KeyRing::open(
-        root,
-        KeySource::Ring {
-            algorithm: Algorithm::HS256,
-        },
-        sessions_exist,
-        NOW,
-    )
+    KeyRing::open(root, KeySource::Ring { algorithm: Algorithm::HS256 }, sessions_exist, NOW)
 }
 
 fn from_secret(root: &Path, secret: &[u8], sessions_exist: bool) -> Result<(KeyRing, Vec<Notice>), KeyError> {
     let secret = Zeroizing::new(secret.to_vec());
-    KeyRing::open(
-        root,
-        KeySource::Secret {
-            algorithm: Algorithm::HS256,
-            secret,
-        },
-        sessions_exist,
-        NOW,
-    )
+    KeyRing::open(root, KeySource::Secret { algorithm: Algorithm::HS256, secret }, sessions_exist, NOW)
 }
 
 fn from_file(root: &Path, algorithm: Algorithm, path: &Path) -> Result<(KeyRing, Vec<Notice>), KeyError> {
-    KeyRing::open(
-        root,
-        KeySource::File {
-            algorithm,
-            path: path.to_owned(),
-        },
-        false,
-        NOW,
-    )
+    KeyRing::open(root, KeySource::File { algorithm, path: path.to_owned() }, false, NOW)
 }
 
 /// A directory after its first start, and the path of its key.
 fn started(algorithm: Algorithm) -> (tempfile::TempDir, PathBuf) {
     let root = tempfile::tempdir().unwrap();
     let (_, notices) = KeyRing::open(root.path(), KeySource::Ring { algorithm }, false, NOW).unwrap();
-    let [Notice::Created { path, .. }] = notices.as_slice() else {
-        panic!("{notices:?}")
-    };
+    let [Notice::Created { path, .. }] = notices.as_slice() else { panic!("{notices:?}") };
     (root, path.clone())
 }
 
@@ -65,9 +40,7 @@ fn edit(path: &Path, from: &str, to: &str) {
 
 fn names(root: &Path) -> Vec<String> {
     let entries = fs::read_dir(root.join("keys")).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -93,10 +66,7 @@ fn the_first_start_makes_a_key_and_the_second_loads_it() {
         let kid = path.file_stem().unwrap().to_str().unwrap();
         holds(root.path(), &[&format!("{kid}.key"), "fingerprint.key"]);
         for name in names(root.path()) {
-            let mode = fs::metadata(root.path().join("keys").join(name))
-                .unwrap()
-                .permissions()
-                .mode();
+            let mode = fs::metadata(root.path().join("keys").join(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
         let (first, _) = KeyRing::open(root.path(), KeySource::Ring { algorithm }, true, NOW).unwrap();
@@ -124,10 +94,7 @@ fn the_refresh_key_is_another_key_than_the_signing_key() {
 fn sessions_without_keys_stop_the_start_and_nothing_is_made() {
     let root = tempfile::tempdir().unwrap();
     refused(from_ring(root.path(), true), "there are sessions but no signing key");
-    refused(
-        from_secret(root.path(), SECRET, true),
-        "there are sessions but no refresh key",
-    );
+    refused(from_secret(root.path(), SECRET, true), "there are sessions but no refresh key");
     assert!(!root.path().join("keys").exists());
 
     let (root, path) = started(Algorithm::HS256);
@@ -165,10 +132,7 @@ fn gateways_with_the_same_secret_agree_on_its_name_and_share_no_refresh_key() {
     let (again, _) = from_secret(one.path(), SECRET, true).unwrap();
     assert!(again.current().verify_refresh(b"m", &refresh));
     // Another secret is another key, whose refresh key is missing.
-    refused(
-        from_secret(one.path(), b"another secret of more than 32 bytes", true),
-        "no refresh key",
-    );
+    refused(from_secret(one.path(), b"another secret of more than 32 bytes", true), "no refresh key");
 }
 
 #[test]
@@ -177,23 +141,14 @@ fn weak_and_unfitting_secrets_are_refused_with_the_way_out() {
     let hint = "31 bytes are too short for HS256, which needs at least 32 (RFC 7518 section 3.2); \
                 make a secret with: portcullis keygen --algorithm HS256";
     refused(from_secret(root.path(), &SECRET[..31], false), hint);
-    refused(
-        from_secret(root.path(), b"", false),
-        "token.secret: 0 bytes are too short",
-    );
-    refused(
-        from_secret(root.path(), b"-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQ", false),
-        "a PEM text",
-    );
+    refused(from_secret(root.path(), b"", false), "token.secret: 0 bytes are too short");
+    refused(from_secret(root.path(), b"-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQ", false), "a PEM text");
     for (algorithm, bytes) in [(Algorithm::HS384, 47), (Algorithm::HS512, 63)] {
         let secret = Zeroizing::new(vec![b'x'; bytes]);
         let result = KeyRing::open(root.path(), KeySource::Secret { algorithm, secret }, false, NOW);
         refused(result, &format!("{bytes} bytes are too short for {algorithm}"));
     }
-    let source = KeySource::Secret {
-        algorithm: Algorithm::ES256,
-        secret: Zeroizing::new(SECRET.to_vec()),
-    };
+    let source = KeySource::Secret { algorithm: Algorithm::ES256, secret: Zeroizing::new(SECRET.to_vec()) };
     refused(KeyRing::open(root.path(), source, false, NOW), "set token.key_file");
     assert!(!root.path().join("keys").exists());
 }
@@ -202,40 +157,22 @@ fn weak_and_unfitting_secrets_are_refused_with_the_way_out() {
 fn a_configured_key_file_is_used_where_it_lies() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("signing.pem");
-    refused(
-        from_file(root.path(), Algorithm::ES256, &path),
-        "signing.pem: cannot be read: ",
-    );
+    refused(from_file(root.path(), Algorithm::ES256, &path), "signing.pem: cannot be read: ");
     fs::write(&path, super::super::generate(Algorithm::ES256).unwrap().as_bytes()).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
     let (ring, notices) = from_file(root.path(), Algorithm::ES256, &path).unwrap();
-    assert_eq!(
-        notices,
-        [Notice::OpenToAll {
-            path: path.clone(),
-            mode: 0o444
-        }]
-    );
-    holds(
-        root.path(),
-        &[&format!("{}.refresh", ring.current().kid()), "fingerprint.key"],
-    );
+    assert_eq!(notices, [Notice::OpenToAll { path: path.clone(), mode: 0o444 }]);
+    holds(root.path(), &[&format!("{}.refresh", ring.current().kid()), "fingerprint.key"]);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
     assert_eq!(from_file(root.path(), Algorithm::ES256, &path).unwrap().1, []);
-    refused(
-        from_file(root.path(), Algorithm::RS256, &path),
-        "signing.pem: holds an EC key on the curve P-256, but",
-    );
+    refused(from_file(root.path(), Algorithm::RS256, &path), "signing.pem: holds an EC key on the curve P-256, but");
     refused(from_file(root.path(), Algorithm::HS256, &path), "set token.secret");
 }
 
 #[test]
 fn keys_of_the_ring_beside_a_configured_key_are_told() {
     let (root, path) = started(Algorithm::HS256);
-    assert_eq!(
-        from_secret(root.path(), SECRET, false).unwrap().1,
-        [Notice::Unused { path }]
-    );
+    assert_eq!(from_secret(root.path(), SECRET, false).unwrap().1, [Notice::Unused { path }]);
 }
 
 #[test]
@@ -243,16 +180,7 @@ fn the_algorithm_belongs_to_the_key_not_to_the_setting() {
     let (root, _) = started(Algorithm::ES256);
     let (ring, notices) = from_ring(root.path(), true).unwrap();
     assert_eq!(ring.current().algorithm(), Algorithm::ES256);
-    assert!(
-        matches!(
-            notices[..],
-            [Notice::AlgorithmKept {
-                configured: Algorithm::HS256,
-                ..
-            }]
-        ),
-        "{notices:?}"
-    );
+    assert!(matches!(notices[..], [Notice::AlgorithmKept { configured: Algorithm::HS256, .. }]), "{notices:?}");
     assert!(notices[0].is_warning());
 }
 
@@ -263,11 +191,7 @@ fn a_key_in_any_state_verifies_and_the_current_one_signs() {
     for state in [State::Retiring, State::Next] {
         let (kid, text) = file::fresh(Algorithm::EdDSA, state, NOW).unwrap();
         fs::write(root.path().join(format!("keys/{kid}.key")), text.as_bytes()).unwrap();
-        fs::set_permissions(
-            root.path().join(format!("keys/{kid}.key")),
-            fs::Permissions::from_mode(0o600),
-        )
-        .unwrap();
+        fs::set_permissions(root.path().join(format!("keys/{kid}.key")), fs::Permissions::from_mode(0o600)).unwrap();
     }
     let (ring, _) = from_ring(root.path(), true).unwrap();
     assert_eq!(ring.current().kid(), old.kid());
@@ -329,26 +253,15 @@ fn a_damaged_file_is_refused_and_never_replaced() {
         fs::write(&path, text).unwrap();
     }
     fs::write(root.path().join("keys/fingerprint.key"), "AAAA").unwrap();
-    refused(
-        from_ring(root.path(), false),
-        "fingerprint.key: damaged: not 32 bytes in base64url",
-    );
+    refused(from_ring(root.path(), false), "fingerprint.key: damaged: not 32 bytes in base64url");
 }
 
 #[test]
 fn no_message_about_a_damaged_file_quotes_its_secret() {
     let (root, path) = started(Algorithm::HS256);
     let text = fs::read_to_string(&path).unwrap();
-    let secret = text
-        .lines()
-        .find_map(|line| line.strip_prefix("secret = '"))
-        .unwrap()
-        .trim_end_matches('\'');
-    for (from, to) in [
-        ("secret = '", "secret = "),
-        ("secret = ", "secret == "),
-        ("state = '", "state = 5 '"),
-    ] {
+    let secret = text.lines().find_map(|line| line.strip_prefix("secret = '")).unwrap().trim_end_matches('\'');
+    for (from, to) in [("secret = '", "secret = "), ("secret = ", "secret == "), ("state = '", "state = 5 '")] {
         fs::write(&path, text.replacen(from, to, 1)).unwrap();
         let error = from_ring(root.path(), true).unwrap_err();
         assert!(!format!("{error} {error:?}").contains(&secret[..8]), "{error}");
@@ -359,15 +272,9 @@ fn no_message_about_a_damaged_file_quotes_its_secret() {
 fn a_key_that_everybody_can_read_is_refused() {
     let (root, path) = started(Algorithm::HS256);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    refused(
-        from_ring(root.path(), true),
-        "mode 0644 lets every user of this machine in; fix it with chmod 600",
-    );
+    refused(from_ring(root.path(), true), "mode 0644 lets every user of this machine in; fix it with chmod 600");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
-    assert_eq!(
-        from_ring(root.path(), true).unwrap().1,
-        [Notice::GroupReadable { path, mode: 0o440 }]
-    );
+    assert_eq!(from_ring(root.path(), true).unwrap().1, [Notice::GroupReadable { path, mode: 0o440 }]);
 }
 
 #[test]

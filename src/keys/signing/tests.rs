@@ -43,18 +43,12 @@ fn fresh(algorithm: Algorithm) -> Key {
 }
 
 fn block(label: &str, der: &[u8]) -> String {
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        STANDARD.encode(der)
-    )
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }
 
 #[track_caller]
 fn refused(algorithm: Algorithm, pem: &str, expected: &str) {
-    let error = Key::from_pem(algorithm, pem.as_bytes())
-        .err()
-        .expect("refused")
-        .to_string();
+    let error = Key::from_pem(algorithm, pem.as_bytes()).err().expect("refused").to_string();
     assert!(error.contains(expected), "{error}");
 }
 
@@ -64,36 +58,21 @@ fn a_signature_verifies_and_any_change_to_it_does_not() {
         let key = fresh(algorithm);
         let text = key.sign(MESSAGE).unwrap();
         assert!(key.verify(MESSAGE, &text), "{algorithm}");
-        assert!(
-            !key.verify(&MESSAGE[1..], &text) && !key.verify(b"", &text),
-            "{algorithm}"
-        );
+        assert!(!key.verify(&MESSAGE[1..], &text) && !key.verify(b"", &text), "{algorithm}");
 
         let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                !key.verify(MESSAGE, &URL_SAFE_NO_PAD.encode(flipped)),
-                "{algorithm}, bit {bit}"
-            );
+            assert!(!key.verify(MESSAGE, &URL_SAFE_NO_PAD.encode(flipped)), "{algorithm}, bit {bit}");
         }
         for length in [0, 1, 31, 32, 63, bytes.len() - 1] {
             if length < bytes.len() {
-                assert!(
-                    !key.verify(MESSAGE, &URL_SAFE_NO_PAD.encode(&bytes[..length])),
-                    "{algorithm}, {length}"
-                );
+                assert!(!key.verify(MESSAGE, &URL_SAFE_NO_PAD.encode(&bytes[..length])), "{algorithm}, {length}");
             }
         }
-        assert!(
-            !key.verify(MESSAGE, &URL_SAFE_NO_PAD.encode([&bytes[..], &[0]].concat())),
-            "{algorithm}"
-        );
-        assert!(
-            !key.verify(MESSAGE, &URL_SAFE_NO_PAD.encode(vec![0; bytes.len()])),
-            "{algorithm}"
-        );
+        assert!(!key.verify(MESSAGE, &URL_SAFE_NO_PAD.encode([&bytes[..], &[0]].concat())), "{algorithm}");
+        assert!(!key.verify(MESSAGE, &URL_SAFE_NO_PAD.encode(vec![0; bytes.len()])), "{algorithm}");
     }
 }
 
@@ -126,10 +105,7 @@ fn a_signature_has_one_spelling() {
         assert_eq!(accepted, text[text.len() - 1..], "{algorithm}");
         // The other alphabet of base64 does not pass for this one.
         if text.contains(['-', '_']) {
-            assert!(
-                !key.verify(MESSAGE, &text.replace('-', "+").replace('_', "/")),
-                "{algorithm}"
-            );
+            assert!(!key.verify(MESSAGE, &text.replace('-', "+").replace('_', "/")), "{algorithm}");
         }
     }
 }
@@ -148,13 +124,7 @@ fn a_key_of_one_algorithm_never_verifies_what_another_signed() {
         let signature = signer.sign(MESSAGE).unwrap();
         for verifier in &keys {
             let same = signer.algorithm == verifier.algorithm;
-            assert_eq!(
-                verifier.verify(MESSAGE, &signature),
-                same,
-                "{} {}",
-                signer.algorithm,
-                verifier.algorithm
-            );
+            assert_eq!(verifier.verify(MESSAGE, &signature), same, "{} {}", signer.algorithm, verifier.algorithm);
         }
     }
 }
@@ -197,10 +167,7 @@ fn jsonwebtokens_own_signatures_and_ours_verify_each_other() {
                 Key::from_pem(algorithm, text.as_bytes()),
                 EncodingKey::from_ec_pem(text.as_bytes()).unwrap(),
                 DecodingKey::from_ec_der(
-                    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der())
-                        .unwrap()
-                        .public_key()
-                        .as_ref(),
+                    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der()).unwrap().public_key().as_ref(),
                 ),
             ),
             Algorithm::RS256 => (
@@ -218,10 +185,7 @@ fn jsonwebtokens_own_signatures_and_ours_verify_each_other() {
         let theirs = jsonwebtoken::crypto::sign(MESSAGE, &encoding, algorithm.into()).unwrap();
         assert!(ours.verify(MESSAGE, &theirs), "{algorithm}");
         let signature = ours.sign(MESSAGE).unwrap();
-        assert!(
-            jsonwebtoken::crypto::verify(&signature, MESSAGE, &decoding, algorithm.into()).unwrap(),
-            "{algorithm}"
-        );
+        assert!(jsonwebtoken::crypto::verify(&signature, MESSAGE, &decoding, algorithm.into()).unwrap(), "{algorithm}");
         assert_eq!(ours.prepared.signer.algorithm(), algorithm.into());
         assert_eq!(ours.prepared.verifier.algorithm(), algorithm.into());
     }
@@ -231,11 +195,7 @@ fn jsonwebtokens_own_signatures_and_ours_verify_each_other() {
 fn the_older_encodings_of_a_private_key_are_the_same_key() {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
     let sec1: EcPrivateKeyRfc5915Der<'_> = pair.private_key().as_der().unwrap();
-    let new = Key::from_pem(
-        Algorithm::ES256,
-        pem::write(pair.to_pkcs8v1().unwrap().as_ref()).as_bytes(),
-    )
-    .unwrap();
+    let new = Key::from_pem(Algorithm::ES256, pem::write(pair.to_pkcs8v1().unwrap().as_ref()).as_bytes()).unwrap();
     let old = Key::from_pem(Algorithm::ES256, block("EC PRIVATE KEY", sec1.as_ref()).as_bytes()).unwrap();
     assert!(new.verify(MESSAGE, &old.sign(MESSAGE).unwrap()));
     assert_eq!(new.kid, old.kid);
@@ -262,11 +222,7 @@ fn a_private_key_of_another_type_is_refused_by_name() {
     let p384 = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
     let sec1: EcPrivateKeyRfc5915Der<'_> = p384.private_key().as_der().unwrap();
     let expected = "holds an EC key on the curve P-384, but ES256 needs an EC key on the curve P-256";
-    refused(
-        Algorithm::ES256,
-        &pem::write(p384.to_pkcs8v1().unwrap().as_ref()),
-        expected,
-    );
+    refused(Algorithm::ES256, &pem::write(p384.to_pkcs8v1().unwrap().as_ref()), expected);
     refused(Algorithm::ES256, &block("EC PRIVATE KEY", sec1.as_ref()), expected);
     refused(Algorithm::ES256, RSA_1024, "holds an RSA key, but ES256");
 }
@@ -278,18 +234,11 @@ fn a_short_or_broken_private_key_is_refused() {
         let der = pem::read(generate(algorithm).unwrap().as_bytes()).unwrap().der;
         refused(algorithm, &pem::write(&der[..der.len() - 1]), "is not a valid key for");
     }
-    refused(
-        Algorithm::EdDSA,
-        &pem::write(b"nonsense"),
-        "holds a key of an unknown type",
-    );
+    refused(Algorithm::EdDSA, &pem::write(b"nonsense"), "holds a key of an unknown type");
 }
 
 #[test]
 fn debug_shows_name_and_algorithm_only() {
     let key = SigningKey::new(Key::from_secret(Algorithm::HS256, &[b'x'; 32]).unwrap(), &[7; 32]);
-    assert_eq!(
-        format!("{key:?}"),
-        format!("SigningKey {{ kid: {:?}, algorithm: HS256, .. }}", key.kid())
-    );
+    assert_eq!(format!("{key:?}"), format!("SigningKey {{ kid: {:?}, algorithm: HS256, .. }}", key.kid()));
 }

@@ -1,0 +1,14 @@
+//! The gate as its users meet it: the real binary, real sockets, no sleeps, no fixed ports, nothing shared.
+
+mod support;
+
+mod headers;
+mod input;
+mod paths;
+mod restart;
+mod seeds;
+mod sessions;
+mod smoke;
+mod start;
+mod tokens;
+mod users;

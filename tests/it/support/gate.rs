@@ -1,0 +1,197 @@
+//! A gate: the real binary in a folder of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Answer, Call, SECRET, until};
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
+
+/// How a gate is to be started.
+pub struct Start {
+    folder: Arc<TempDir>,
+    settings: Vec<(String, String)>,
+    users: String,
+}
+
+impl Start {
+    /// A gate before `upstream`, with the user `alice` (password `wonderland`), who may have everything, and `bob`
+    /// (password `builder`), who may send and read.
+    pub fn before(upstream: SocketAddr) -> Self {
+        Self { folder: Arc::new(tempfile::tempdir().unwrap()), settings: Vec::new(), users: String::new() }
+            .set("upstream.url", &format!("http://{upstream}"))
+            .set("server.listen", "127.0.0.1:0")
+            .set("workers", "2")
+            .set("log.format", "json")
+            .set("log.access", "all")
+            .user("alice", "wonderland", &["all:any"])
+            .user("bob", "builder", &["messages:send", "messages:read"])
+    }
+
+    /// A setting, as `--set` takes it. The last one wins.
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((key.into(), value.into()));
+        self
+    }
+
+    /// Signs with [`SECRET`], so that a test can forge tokens.
+    pub fn with_known_secret(self) -> Self {
+        self.set("token.secret", SECRET)
+    }
+
+    pub fn user(mut self, name: &str, password: &str, scopes: &[&str]) -> Self {
+        self.users += &user(name, password, scopes, "");
+        self
+    }
+
+    /// Route tables and whatever else only a file can say.
+    pub fn config_file(self, text: &str) -> Self {
+        fs::write(self.folder.path().join("config.toml"), text).unwrap();
+        self
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    #[track_caller]
+    pub fn start(self) -> Gate {
+        fs::write(self.folder.path().join("users.toml"), &self.users).unwrap();
+        Gate::spawn(self.folder, self.settings)
+    }
+}
+
+/// The text of one user in a users file. The hash is a quick one: tests are about what follows from it.
+pub fn user(name: &str, password: &str, scopes: &[&str], more: &str) -> String {
+    let hash = bcrypt::hash(password, 4).unwrap();
+    let scopes = serde_json::to_string(scopes).unwrap();
+    format!("[[user]]\nname = {name:?}\npassword_hash = {hash:?}\nscopes = {scopes}\n{more}\n")
+}
+
+/// A running gate. Killed when dropped.
+pub struct Gate {
+    pub address: SocketAddr,
+    child: Child,
+    folder: Arc<TempDir>,
+    settings: Vec<(String, String)>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Gate {
+    #[track_caller]
+    fn spawn(folder: Arc<TempDir>, settings: Vec<(String, String)>) -> Self {
+        let mut command = Command::new(BINARY);
+        command.arg("serve").current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        for (key, value) in &settings {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PORTCULLIS_")) {
+            command.env_remove(name);
+        }
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        collect(child.stderr.take().unwrap(), Arc::clone(&log));
+        let address = until("the gate to listen", || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the gate ended with {status}: {:?}", log.lock().unwrap());
+            }
+            let lines = log.lock().unwrap();
+            let listening = lines.iter().find(|line| line.contains("\"listening\""))?;
+            let line: Value = serde_json::from_str(listening).unwrap();
+            Some(line["address"].as_str().unwrap().parse().unwrap())
+        });
+        Self { address, child, folder, settings, log }
+    }
+
+    pub fn call(&self, method: &str, target: &str) -> Call {
+        Call::new(self.address, method, target)
+    }
+
+    pub fn get(&self, target: &str) -> Call {
+        self.call("GET", target)
+    }
+
+    pub fn post(&self, target: &str) -> Call {
+        self.call("POST", target)
+    }
+
+    /// Signs a user in with scopes; the answer holds the pair.
+    #[track_caller]
+    pub fn sign_in(&self, name: &str, password: &str, scopes: &[&str]) -> Answer {
+        self.post("/3rdparty/v1/auth/token").basic(name, password).json(&json!({ "scopes": scopes })).send().expect(201)
+    }
+
+    /// Signs `alice` in.
+    #[track_caller]
+    pub fn alice(&self, scopes: &[&str]) -> Answer {
+        self.sign_in("alice", "wonderland", scopes)
+    }
+
+    #[track_caller]
+    pub fn refresh(&self, token: &str) -> Answer {
+        self.post("/3rdparty/v1/auth/token/refresh").bearer(token).send()
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Replaces the users file, atomically as editors and Kubernetes do.
+    pub fn write_users(&self, text: &str) {
+        let scratch = self.folder.path().join("users.next");
+        fs::write(&scratch, text).unwrap();
+        fs::rename(scratch, self.folder.path().join("users.toml")).unwrap();
+    }
+
+    /// The lines of its log so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    #[track_caller]
+    pub fn wait_for_log(&self, part: &str) -> String {
+        until(part, || self.log().into_iter().find(|line| line.contains(part)))
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// Ends it with TERM and starts it anew on the same folder.
+    #[track_caller]
+    pub fn restart(mut self) -> Self {
+        self.signal("TERM");
+        let status = self.wait();
+        assert_eq!((status.code(), status.signal()), (Some(0), None), "{:?}", self.log());
+        Self::spawn(Arc::clone(&self.folder), self.settings.clone())
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(stderr: impl Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) {
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            log.lock().unwrap().push(line);
+        }
+    });
+}
