@@ -18,6 +18,7 @@ use super::mistake::{self, Mistake, Place};
 pub(super) struct File {
     path: PathBuf,
     document: ImDocument<String>,
+    lines: Lines,
 }
 
 impl File {
@@ -34,20 +35,21 @@ impl File {
             Ok(text) => Self::parse(path, text).map(Some),
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
-                let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-                Err(Mistake::new(place(path, &before, valid), "", "is not valid UTF-8"))
+                let before = String::from_utf8_lossy(&error.as_bytes()[..valid]);
+                Err(Mistake::new(Lines::of(&before).place(path, &before, valid), "", "is not valid UTF-8"))
             }
         }
     }
 
     /// Parses `text`, which stands at `path`.
     pub(super) fn parse(path: &Path, text: String) -> Result<Self, Mistake> {
+        let lines = Lines::of(&text);
         match ImDocument::parse(text.clone()) {
-            Ok(document) => Ok(Self { path: path.into(), document }),
+            Ok(document) => Ok(Self { path: path.into(), document, lines }),
             Err(error) => {
                 let start = error.span().map_or(0, |span| span.start);
                 let text_of_mistake = error.message().trim().replace('\n', ", ");
-                Err(Mistake::new(place(path, &text, start), "", text_of_mistake))
+                Err(Mistake::new(lines.place(path, &text, start), "", text_of_mistake))
             }
         }
     }
@@ -106,37 +108,56 @@ impl File {
     }
 
     fn unknown_name(place: Place, path: &str, node: Node<'_>, known: &BTreeSet<String>) -> Mistake {
+        let is_list_of_tables = node.element(0).is_some_and(|element| element.table().is_some());
         if is_section(path, known) {
-            return Mistake::new(place, path, format!("is a section: write `[{path}]` and its keys below it"));
+            let text = format!("is a section: write `[{path}]` and its keys below it");
+            let tables = known.iter().map(String::as_str).filter(|key| is_list_of_tables && !key.contains('.'));
+            return Mistake::new(place, path, text).suggesting(mistake::nearest(path, tables).map(Into::into));
         }
-        let keys: Vec<&str> = known.iter().map(String::as_str).collect();
-        if node.table().is_some() || node.element(0).is_some_and(|element| element.table().is_some()) {
-            let sections = keys.iter().flat_map(|key| key.match_indices('.').map(|(at, _)| &key[..at]));
-            let nearest = mistake::nearest(path, sections.chain(keys.iter().copied()));
+        let (section, word) = mistake::split(path);
+        let is_sibling = |key: &&str| mistake::split(key).0 == section;
+        if node.table().is_some() || is_list_of_tables {
+            let sections = known.iter().flat_map(|key| key.match_indices('.').map(|(at, _)| &key[..at]));
+            let nearest = mistake::nearest(path, sections.chain(known.iter().map(String::as_str)));
             return Mistake::new(place, path, "unknown section").suggesting(nearest.map(Into::into));
         }
+        let below = format!("{section}.");
+        let is_numbered = mistake::split(section).1.parse::<usize>().is_ok();
+        let candidates: Vec<&str> = match is_numbered {
+            // One of many tables; the keys of all the others are the same.
+            true => known.range(below.clone()..).map(String::as_str).take_while(|key| key.starts_with(&below)).collect(),
+            false => known.iter().map(String::as_str).collect(),
+        };
+        let nearest = mistake::nearest_key(path, &candidates);
         // Within its own section the last word is what has to be mended.
-        let nearest = mistake::nearest_key(path, &keys).map(|key| match mistake::split(key) {
-            (section, word) if section == mistake::split(path).0 => word.to_owned(),
-            _ => key.to_owned(),
-        });
-        Mistake::new(place, path, "unknown key").suggesting(nearest)
+        let nearest = nearest.map(|key| if is_sibling(&key) { mistake::split(key).1 } else { key });
+        Mistake::new(place, path, "unknown key").suggesting(nearest.filter(|name| *name != word).map(Into::into))
     }
 
     fn at(&self, span: Option<Range<usize>>) -> Place {
         match span {
-            Some(span) => place(&self.path, self.text(), span.start),
+            Some(span) => self.lines.place(&self.path, self.text(), span.start),
             None => Place::File(self.path.clone()),
         }
     }
 }
 
-/// Line and column of the byte at `offset`; columns count characters.
-fn place(path: &Path, text: &str, offset: usize) -> Place {
-    let before = &text[..text.floor_char_boundary(offset)];
-    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = before.matches('\n').count() + 1;
-    Place::Line { path: path.into(), line, column: before[start..].chars().count() + 1 }
+/// Where each line of a text begins.
+#[derive(Debug)]
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self([0].into_iter().chain(text.match_indices('\n').map(|(newline, _)| newline + 1)).collect())
+    }
+
+    /// Line and column of the byte at `offset`; columns count characters.
+    fn place(&self, path: &Path, text: &str, offset: usize) -> Place {
+        let line = self.0.partition_point(|start| *start <= offset);
+        let start = self.0[line - 1];
+        let column = text[start..text.floor_char_boundary(offset)].chars().count() + 1;
+        Place::Line { path: path.into(), line, column }
+    }
 }
 
 /// `word` below `section`. A word that is no bare key is quoted, so that `"a.b"` is never mistaken for `b` in `[a]`.

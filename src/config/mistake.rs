@@ -82,14 +82,16 @@ impl fmt::Display for Mistake {
 }
 
 /// The known key that `written` most likely stands for: a slip of the pen in the same section, the right key in the
-/// wrong section, or a slip anywhere in the path.
+/// wrong section, or a slip in the section's name.
 pub(super) fn nearest_key<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
-    let (section, leaf) = split(written);
-    let siblings: Vec<&str> = known.iter().copied().filter(|key| split(key).0 == section).collect();
-    if let Some(name) = nearest(leaf, siblings.iter().map(|key| split(key).1)) {
-        return siblings.into_iter().find(|key| split(key).1 == name);
-    }
-    known.iter().copied().find(|key| split(key).1 == leaf).or_else(|| nearest(written, known.iter().copied()))
+    let (section, word) = split(written);
+    let (siblings, others): (Vec<&str>, Vec<&str>) = known.iter().partition(|key| split(key).0 == section);
+    let sibling = nearest(word, siblings.iter().map(|key| split(key).1));
+    siblings
+        .into_iter()
+        .find(|key| Some(split(key).1) == sibling)
+        .or_else(|| others.iter().copied().find(|key| split(key).1 == word))
+        .or_else(|| nearest(written, others.iter().copied()))
 }
 
 /// The nearest of `names`, if one is near enough that a slip explains the difference.
@@ -140,7 +142,9 @@ mod tests {
         suggests("listen", Some("server.listen"));
         suggests("datadir", Some("data_dir"));
         suggests("upstream_url", Some("upstream.url"));
+        suggests("sever.listen", Some("server.listen"));
         suggests("server.bandwidth", None);
+        suggests("server.zz", None);
         suggests("", None);
     }
 

@@ -66,7 +66,7 @@ pub struct Bounds {
 
 /// What all workers share: the rules in force and the rooms they rest on.
 pub struct Charter {
-    pub clock: Clock,
+    pub clock: Arc<Clock>,
     pub policy: Arc<Policy>,
     pub ring: Arc<KeyRing>,
     pub store: Arc<Store>,

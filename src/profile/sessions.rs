@@ -8,13 +8,15 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::account::{Accounts, User};
+use crate::clock::Clock;
 use crate::keys::KeyRing;
 use crate::store::{Store, StoreError};
 use crate::token::{
-    CredentialVersion, Device, Pair, Person, Policy, Presented, Profile, Rotation, Scopes, Session, SessionId,
+    CredentialVersion, Device, Pair, Person, Policy, Presented, Profile, Rotation, SETTLE, Scopes, Session, SessionId,
     Standing, Subject, Timestamp, refresh,
 };
 
@@ -50,6 +52,7 @@ pub struct Sessions {
     pub store: Arc<Store>,
     pub accounts: Arc<Accounts>,
     pub ring: Arc<KeyRing>,
+    pub clock: Arc<Clock>,
     pub policy: Arc<Policy>,
     pub record_addresses: RecordAddresses,
     /// Scopes that mean something here: what routes demand, and the API's own.
@@ -91,6 +94,7 @@ impl Sessions {
             address: self.recorded(visit.address),
             created_at: now,
             rotated_at: now,
+            answered_at: now,
             idle_expires_at: (now + self.policy.refresh_ttl).min(expires_at),
             expires_at,
             generation: 0,
@@ -133,7 +137,14 @@ impl Sessions {
             .await
             .map_err(|_| Refused::Full)?;
         let session = match rotation {
-            Rotation::Rotated(session) | Rotation::Retried(session) => session,
+            Rotation::Rotated(session) => {
+                // Noted even if the client goes away meanwhile and this future is dropped.
+                let letting_go = LettingGo { sessions: self, id: session.id, generation: session.generation };
+                sleep(SETTLE).await;
+                drop(letting_go);
+                session
+            }
+            Rotation::Retried(session) => session,
             Rotation::Raced => return refused(RefreshRefusal::Raced),
             Rotation::Refused(refusal) => return refused(RefreshRefusal::Rotation(refusal)),
             Rotation::Reused(subject) => {
@@ -216,6 +227,19 @@ impl Sessions {
                 Some(IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)))
             }
         }
+    }
+}
+
+/// A rotation whose pair is held back. The parent counts as stolen from the moment this is dropped.
+struct LettingGo<'a> {
+    sessions: &'a Sessions,
+    id: SessionId,
+    generation: u32,
+}
+
+impl Drop for LettingGo<'_> {
+    fn drop(&mut self) {
+        self.sessions.store.answered(self.id, self.generation, self.sessions.clock.now());
     }
 }
 

@@ -96,17 +96,19 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
         if notice.is_warning() { warn!("{notice}") } else { info!("{notice}") }
     }
     let (ring, accounts) = (Arc::new(ring), Arc::new(accounts(config)?));
+    let clock = Arc::new(Clock::starting_at(store.newest()));
     let routes = Routes::new(terms::rules(config), terms::unmatched(config));
     let sessions = Sessions {
         store: Arc::clone(&store),
         accounts: Arc::clone(&accounts),
         ring: Arc::clone(&ring),
+        clock: Arc::clone(&clock),
         policy: Arc::clone(&policy),
         record_addresses: terms::record_addresses(config),
         known_scopes: terms::known_scopes(config, &routes),
     };
     let charter = Charter {
-        clock: Clock::starting_at(store.newest()),
+        clock,
         mapping: Mapping::new(&config.upstream.url.base, &config.routes.prefix, &config.routes.upstream_prefix),
         auth_path: format!("{}/auth", config.routes.prefix),
         upstream_auth_paths: terms::upstream_auth_paths(config),

@@ -109,6 +109,12 @@ impl Memory {
         Some(subject)
     }
 
+    pub(super) fn answered(&self, id: SessionId, generation: u32, now: Timestamp) {
+        if let Some(Entry::Live(session)) = self.entries.get_mut(&id).as_deref_mut() {
+            session.answered(generation, now);
+        }
+    }
+
     pub(super) fn narrow(&self, id: SessionId, scopes: &Scopes) {
         let narrowed = match self.entries.get_mut(&id).as_deref_mut() {
             Some(Entry::Live(session)) => session.narrow(scopes),

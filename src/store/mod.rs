@@ -118,6 +118,11 @@ impl Store {
         Ok(rotation)
     }
 
+    /// Notes that the pair of a rotation has been let go: from now on its parent is proof of a theft.
+    pub fn answered(&self, id: SessionId, generation: u32, now: Timestamp) {
+        self.memory.answered(id, generation, now);
+    }
+
     /// Ends a session and those minted with its tokens. Returns whether it was live.
     ///
     /// # Errors

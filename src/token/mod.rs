@@ -25,7 +25,6 @@ pub use pair::Pair;
 pub use policy::{AccessOverlap, OnReuse, Policy};
 pub use scope::{ALL_ANY, Scopes, TOKENS_MANAGE, TOKENS_REFRESH};
 pub use session::{
-    AccessStanding, CredentialVersion, Device, Presented, Profile, RACE_MARGIN, Rotation, RotationRefusal, Session,
-    Standing,
+    AccessStanding, CredentialVersion, Device, Presented, Profile, Rotation, RotationRefusal, SETTLE, Session, Standing,
 };
 pub use time::Timestamp;

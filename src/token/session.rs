@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{AccessOverlap, Policy, Scopes, SessionId, Subject, Timestamp};
 
-/// How long after a rotation a duplicate counts as having been on its way already.
+/// How long the answer to a rotation is held back.
 ///
 /// Two clients that send one token at the same instant are read one after the other: sockets, queues and the scheduler
-/// lie between. The duplicate gets nothing either way; the only question is whether it proves a theft, and this close
-/// to the rotation it does not.
-pub const RACE_MARGIN: Duration = Duration::from_millis(20);
+/// lie between. Whatever has arrived before the successor is let go cannot be a reply to it, so it is the loser of a
+/// race and no theft; whatever arrives later may have seen it. The pause makes sure that what was sent together is
+/// read in time.
+pub const SETTLE: Duration = Duration::from_millis(5);
 
 /// The client-facing dialect a session belongs to. Its tokens fail elsewhere, without side effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,10 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When the current generation came to be.
     pub rotated_at: Timestamp,
+    /// When the current generation's first pair was let go; [`Timestamp::MAX`] while it is held back. A restart forgets
+    /// it: no request outlives one.
+    #[serde(skip)]
+    pub answered_at: Timestamp,
     /// Slides with each rotation.
     pub idle_expires_at: Timestamp,
     /// Absolute; nothing moves it.
@@ -135,7 +140,7 @@ impl Session {
     /// | presented generation | outcome |
     /// |---|---|
     /// | current | rotate: generation + 1, scopes = original within what the user may have now |
-    /// | immediate parent, arrived before the rotation (see [`RACE_MARGIN`]) | raced; retried if `retry_window` is set |
+    /// | immediate parent, arrived before the successor was let go ([`SETTLE`]) | raced; retried if `retry_window` is set |
     /// | immediate parent within `retry_window`, successor not yet rotated | retried: the same successor |
     /// | any other older one | reused |
     /// | newer than known | refused |
@@ -165,6 +170,7 @@ impl Session {
             };
             self.generation = next;
             self.rotated_at = now;
+            self.answered_at = Timestamp::MAX;
             self.address = presented.address;
             self.idle_expires_at = (now + policy.refresh_ttl).min(self.expires_at);
             self.granted = self.scopes.within(&user.scopes);
@@ -175,7 +181,7 @@ impl Session {
             return Rotation::Refused(RotationRefusal::Ahead);
         }
         if presented.generation + 1 == self.generation {
-            let raced = presented.arrived_at <= self.rotated_at + RACE_MARGIN;
+            let raced = presented.arrived_at <= self.answered_at;
             let in_window = now < self.rotated_at + policy.retry_window;
             if !policy.retry_window.is_zero() && (raced || in_window) {
                 return Rotation::Retried(Box::new(self.clone()));
@@ -185,6 +191,13 @@ impl Session {
             }
         }
         Rotation::Reused(self.subject.clone())
+    }
+
+    /// Notes that the pair of `generation` has been let go.
+    pub fn answered(&mut self, generation: u32, now: Timestamp) {
+        if generation == self.generation && self.answered_at == Timestamp::MAX {
+            self.answered_at = now;
+        }
     }
 
     /// Whether the session is past its idle or absolute lifetime.

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// Later than everything.
+    pub const MAX: Self = Self(u64::MAX);
+
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }

@@ -14,6 +14,10 @@ const WRONG: &[(&str, &str)] = &[
     ("'server.listen' = ''", "config.toml:1:1: \"server.listen\": unknown key"),
     ("server.listen.port = 1", "config.toml:1:8: server.listen: must be text in quotes, not a section"),
     ("server = 3", "config.toml:1:1: server: is a section: write `[server]` and its keys below it"),
+    (
+        "[[routes]]\npath = '/a'",
+        "config.toml:1:3: routes: is a section: write `[routes]` and its keys below it (did you mean `route`?)",
+    ),
     ("[[server]]\nlisten = ''", "config.toml:1:3: server: is a section"),
     ("[limits]\nsignin = 1", "config.toml:2:1: limits.signin: is a section"),
     ("[profiles.form]\nenabled = true", "config.toml:1:11: profiles.form: unknown section"),
@@ -108,6 +112,7 @@ const WRONG: &[(&str, &str)] = &[
     // Routes.
     ("route = 3", "config.toml:1:9: route: must be tables"),
     ("[route]\npath = '/a'", "config.toml:1:1: route: must be tables"),
+    ("[[route]]\npath = '/a'\nrole = 'b'\nzz = 1", "config.toml:4:1: route.0.zz: unknown key"),
     ("[[route]]\nscope = 'a'", "config.toml:1:1: route.0: lacks a path"),
     ("[[route]]\npath = '/a'", "config.toml:1:1: route.0: needs one of scope, role and access"),
     ("[[route]]\npath = 'a'\nrole = 'b'", "config.toml:2:8: route.0.path: must begin with `/`"),
