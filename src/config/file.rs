@@ -125,7 +125,9 @@ impl File {
         let is_numbered = mistake::split(section).1.parse::<usize>().is_ok();
         let candidates: Vec<&str> = match is_numbered {
             // One of many tables; the keys of all the others are the same.
-            true => known.range(below.clone()..).map(String::as_str).take_while(|key| key.starts_with(&below)).collect(),
+            true => {
+                known.range(below.clone()..).map(String::as_str).take_while(|key| key.starts_with(&below)).collect()
+            }
             false => known.iter().map(String::as_str).collect(),
         };
         let nearest = mistake::nearest_key(path, &candidates);

@@ -3,6 +3,8 @@
 //! Guarantees: a rule has a canonical pattern and makes exactly one demand, and no two rules decide the same request.
 //! Does not know: how rules are compiled and matched, or which scopes and roles anybody has.
 
+use std::collections::HashMap;
+
 use http::Method;
 
 use super::kind::Choice;
@@ -44,13 +46,16 @@ enum Access {
 impl RouteRule {
     pub(super) fn read_all(r: &mut Reader) -> Vec<Self> {
         let mut rules: Vec<Self> = Vec::new();
+        let mut of_shape: HashMap<String, Vec<usize>> = HashMap::new();
         for n in 0..r.tables("route") {
             let Some(rule) = Self::read(r, n) else {
                 continue;
             };
-            if rules.iter().any(|earlier| earlier.decides_with(&rule)) {
+            let earlier = of_shape.entry(shape(&rule.path)).or_default();
+            if earlier.iter().any(|earlier| rules[*earlier].shares_methods_with(&rule)) {
                 r.mistake(&format!("route.{n}.path"), "is decided by an earlier [[route]] already");
             }
+            earlier.push(rules.len());
             rules.push(rule);
         }
         rules
@@ -88,15 +93,14 @@ impl RouteRule {
         Some(Self { path: path?, methods, demand })
     }
 
-    /// Whether some request would match both rules equally well.
-    fn decides_with(&self, other: &Self) -> bool {
-        let both = match (&self.methods, &other.methods) {
+    /// Whether both rules, if their paths match, match some request equally well.
+    fn shares_methods_with(&self, other: &Self) -> bool {
+        match (&self.methods, &other.methods) {
             (Some(ours), Some(theirs)) => ours.iter().any(|method| theirs.contains(method)),
             // A rule for named methods is more particular than one for all.
             (None, None) => true,
             _ => false,
-        };
-        both && shape(&self.path) == shape(&other.path)
+        }
     }
 }
 

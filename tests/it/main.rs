@@ -2,6 +2,7 @@
 
 mod support;
 
+mod clients;
 mod headers;
 mod input;
 mod paths;
