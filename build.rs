@@ -18,7 +18,8 @@ fn main() {
         }
         tell(cfg, found.is_some(), required, &format!("{tool} is not on the PATH"));
     }
-    for (cfg, part) in [("have_python_clients", "python"), ("have_node_clients", "node"), ("have_rust_clients", "rust")] {
+    for (cfg, part) in [("have_python_clients", "python"), ("have_node_clients", "node"), ("have_rust_clients", "rust")]
+    {
         let stamp = root.join("target/clients").join(part).with_extension("ok");
         println!("cargo::rerun-if-changed={}", stamp.display());
         tell(cfg, stamp.exists(), required, &format!("the {part} clients are not prepared: make clients"));

@@ -19,10 +19,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
 
 use crate::gateway::{Gateway, Peer};
 
+use super::closing::Closing;
 use super::pulse::{Overdue, Pulse, Tracked, Watched};
 
 /// How long each wait on a client may take.
@@ -60,7 +60,7 @@ pub(super) async fn serve(
     gateway: Rc<Gateway>,
     deadlines: Deadlines,
     reserves: Reserves,
-    drain: CancellationToken,
+    closing: Rc<Closing>,
 ) {
     // Small answers leave at once; failing only costs latency.
     let _ = stream.set_nodelay(true);
@@ -91,7 +91,7 @@ pub(super) async fn serve(
                 .max_headers(reserves.headers)
                 .max_buf_size(reserves.header_bytes)
                 .serve_connection(io, service);
-            if watch(&mut connection, &pulse, &deadlines, &drain, |connection| connection.graceful_shutdown()).await
+            if watch(&mut connection, &pulse, &deadlines, &closing, |connection| connection.graceful_shutdown()).await
                 == Some(Overdue::Head)
             {
                 let mut stream = connection.into_parts().io.stream.into_inner();
@@ -106,7 +106,7 @@ pub(super) async fn serve(
                 .keep_alive_interval(deadlines.idle)
                 .keep_alive_timeout(deadlines.header)
                 .serve_connection(io, service);
-            watch(&mut connection, &pulse, &deadlines, &drain, |connection| connection.graceful_shutdown()).await;
+            watch(&mut connection, &pulse, &deadlines, &closing, |connection| connection.graceful_shutdown()).await;
         }
     }
 }
@@ -116,19 +116,20 @@ async fn watch<C>(
     connection: &mut C,
     pulse: &Pulse,
     deadlines: &Deadlines,
-    drain: &CancellationToken,
+    closing: &Rc<Closing>,
     end: impl Fn(Pin<&mut C>),
 ) -> Option<Overdue>
 where
     C: Future<Output = hyper::Result<()>> + Unpin,
 {
-    let mut timer = std::pin::pin!(sleep(deadlines.header.min(deadlines.first_byte)));
+    let mut timer = std::pin::pin!(sleep(deadlines.interval()));
+    let mut word = std::pin::pin!(closing.wait());
     let mut draining = false;
     loop {
         tokio::select! {
             biased;
             _ = &mut *connection => return None,
-            () = drain.cancelled(), if !draining => {
+            () = word.as_mut(), if !draining => {
                 draining = true;
                 end(Pin::new(connection));
             }

@@ -5,6 +5,7 @@
 //! every wait on a client has a deadline; connections are bounded.
 //! Does not know: tokens, routes, sessions.
 
+mod closing;
 mod connection;
 mod listener;
 mod pulse;

@@ -44,7 +44,9 @@ pub(super) enum Overdue {
 #[derive(Debug)]
 pub(super) struct Pulse {
     phase: Cell<Phase>,
-    since: Cell<Instant>,
+    /// When the phase began. `None` until somebody asks: reading the clock on every request would cost more than the
+    /// whole pulse, and a deadline that begins with the first question is at most one interval late.
+    since: Cell<Option<Instant>>,
     active: Cell<u32>,
     /// Since when a write has been waiting for the client to read.
     blocked: Cell<Option<Instant>>,
@@ -54,7 +56,7 @@ impl Pulse {
     pub(super) fn new() -> Rc<Self> {
         Rc::new(Self {
             phase: Cell::new(Phase::Fresh),
-            since: Cell::new(Instant::now()),
+            since: Cell::new(None),
             active: Cell::new(0),
             blocked: Cell::new(None),
         })
@@ -69,22 +71,24 @@ impl Pulse {
 
     /// What is overdue at `now`, or when to ask again.
     pub(super) fn check(&self, now: Instant, deadlines: &Deadlines) -> Result<Instant, Overdue> {
-        let since = self.since.get();
+        if self.since.get().is_none() {
+            self.since.set(Some(now));
+        }
+        let since = self.since.get().unwrap_or(now);
         let (by, overdue) = match (self.phase.get(), self.blocked.get()) {
             (_, Some(blocked)) => (blocked + deadlines.stall, Overdue::Close),
             (Phase::Fresh, None) => (since + deadlines.first_byte, Overdue::Close),
             (Phase::Head, None) => (since + deadlines.header, Overdue::Head),
             (Phase::Idle, None) => (since + deadlines.idle, Overdue::Close),
-            (Phase::Busy, None) => return Ok(now + deadlines.shortest()),
+            (Phase::Busy, None) => return Ok(now + deadlines.interval()),
         };
-        // Deadlines begin and end between two questions, so no wait is longer than the shortest of them.
-        if now >= by { Err(overdue) } else { Ok(by.min(now + deadlines.shortest())) }
+        if now >= by { Err(overdue) } else { Ok(by.min(now + deadlines.interval())) }
     }
 
     fn heard(&self) {
         if matches!(self.phase.get(), Phase::Fresh | Phase::Idle) {
             self.phase.set(Phase::Head);
-            self.since.set(Instant::now());
+            self.since.set(None);
         }
     }
 
@@ -107,7 +111,7 @@ impl Drop for Answering {
         self.0.active.set(left);
         if left == 0 {
             self.0.phase.set(Phase::Idle);
-            self.0.since.set(Instant::now());
+            self.0.since.set(None);
         }
     }
 }
@@ -189,8 +193,9 @@ impl<S: Write + Unpin> Write for Watched<S> {
 }
 
 impl Deadlines {
-    fn shortest(&self) -> Duration {
-        self.first_byte.min(self.header).min(self.idle).min(self.stall)
+    /// How often a connection is asked: a quarter of the shortest deadline, which is how late a deadline may be.
+    pub(super) fn interval(&self) -> Duration {
+        self.first_byte.min(self.header).min(self.idle).min(self.stall) / 4
     }
 }
 
@@ -207,9 +212,10 @@ mod tests {
 
     #[track_caller]
     fn overdue_after(pulse: &Pulse, secs: u64, expected: Overdue) {
-        let since = pulse.blocked.get().unwrap_or(pulse.since.get());
-        assert!(pulse.check(since + Duration::from_secs(secs) - Duration::from_millis(1), &DEADLINES).is_ok());
-        assert_eq!(pulse.check(since + Duration::from_secs(secs), &DEADLINES), Err(expected));
+        let start = Instant::now();
+        assert!(pulse.check(start, &DEADLINES).is_ok());
+        assert!(pulse.check(start + Duration::from_secs(secs) - Duration::from_millis(1), &DEADLINES).is_ok());
+        assert_eq!(pulse.check(start + Duration::from_secs(secs), &DEADLINES), Err(expected));
     }
 
     #[test]
@@ -220,8 +226,8 @@ mod tests {
         overdue_after(&pulse, 2, Overdue::Head);
         let answering = pulse.begin();
         assert!(pulse.check(Instant::now() + Duration::from_secs(3600), &DEADLINES).is_ok());
-        pulse.written(true);
-        overdue_after(&pulse, 4, Overdue::Close);
+        pulse.blocked.set(Some(Instant::now()));
+        assert_eq!(pulse.check(Instant::now() + Duration::from_secs(4), &DEADLINES), Err(Overdue::Close));
         pulse.written(false);
         drop(answering);
         overdue_after(&pulse, 3, Overdue::Close);
@@ -231,8 +237,9 @@ mod tests {
     fn bytes_of_the_same_head_do_not_buy_time() {
         let pulse = Pulse::new();
         pulse.heard();
-        let since = pulse.since.get();
+        let start = Instant::now();
+        assert!(pulse.check(start, &DEADLINES).is_ok());
         pulse.heard();
-        assert_eq!(pulse.since.get(), since);
+        assert_eq!(pulse.check(start + Duration::from_secs(2), &DEADLINES), Err(Overdue::Head));
     }
 }

@@ -23,6 +23,7 @@ use tracing::{debug, warn};
 use crate::gateway::{Gateway, Peer};
 
 use super::Deadlines;
+use super::closing::Closing;
 use super::connection::{self, Reserves};
 
 /// How long to leave the listener alone when descriptors have run out.
@@ -103,7 +104,7 @@ async fn serve(
         Ok(listener) => listener,
         Err(error) => return warn!(error = &error as &dyn std::error::Error, "a worker could not listen"),
     };
-    let connections = TaskTracker::new();
+    let (connections, closing) = (TaskTracker::new(), Rc::new(Closing::default()));
     let mut tidy = interval(TIDY_EVERY);
     loop {
         tokio::select! {
@@ -113,7 +114,7 @@ async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
                     let peer = Peer::new(from, "http", &shift.trusted_proxies);
-                    admit(stream, peer, &gateway, &shift, &drain, &open, &connections);
+                    admit(stream, peer, &gateway, &shift, &closing, &open, &connections);
                 }
                 Err(error) if is_clients_fault(&error) => {}
                 Err(error) => {
@@ -126,9 +127,10 @@ async fn serve(
     // What the kernel has already queued was promised a connection: closing the socket over it would reset it.
     while let Some(Ok((stream, from))) = futures_now(listener.accept()).await {
         let peer = Peer::new(from, "http", &shift.trusted_proxies);
-        admit(stream, peer, &gateway, &shift, &drain, &open, &connections);
+        admit(stream, peer, &gateway, &shift, &closing, &open, &connections);
     }
     drop(listener);
+    closing.give();
     connections.close();
     if timeout(shift.drain_timeout, connections.wait()).await.is_err() {
         warn!(open = connections.len(), "drain timeout: connections are cut");
@@ -140,7 +142,7 @@ fn admit(
     peer: Peer,
     gateway: &Rc<Gateway>,
     shift: &Shift,
-    drain: &CancellationToken,
+    closing: &Rc<Closing>,
     open: &Arc<AtomicUsize>,
     connections: &TaskTracker,
 ) {
@@ -151,7 +153,8 @@ fn admit(
         debug!(peer = %peer.address, said, "too many connections");
         return;
     }
-    let served = connection::serve(stream, peer, Rc::clone(gateway), shift.deadlines, shift.reserves, drain.clone());
+    let served =
+        connection::serve(stream, peer, Rc::clone(gateway), shift.deadlines, shift.reserves, Rc::clone(closing));
     connections.spawn_local(async move {
         served.await;
         drop(place);

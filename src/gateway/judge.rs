@@ -74,6 +74,10 @@ impl Judge {
     pub async fn admit(&self, demand: &Demand, headers: &HeaderMap, visitor: &Visitor) -> Result<Permit, Refusal> {
         match demand {
             Demand::Public => return Ok(Permit::Public),
+            // The upstream judges here, and must not take another one for the caller's than a proxy before it did.
+            Demand::Passthrough if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() => {
+                return Err(Refusal::AmbiguousAuthorization);
+            }
             Demand::Passthrough => return Ok(Permit::Passthrough),
             Demand::Nobody => return Err(Refusal::Closed),
             Demand::Unmatched => return Err(Refusal::NoRule),

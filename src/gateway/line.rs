@@ -7,26 +7,25 @@
 use std::cell::Cell;
 
 use http::header::HeaderValue;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use tracing::info;
 
 use super::Peer;
 
-/// What a line tells of a request, kept aside while the request itself moves on.
+/// What a line tells of a request, kept aside while the request itself moves on. Shares the request's own text.
 pub(super) struct Line {
     method: Method,
-    path: String,
-    peer: std::net::IpAddr,
+    uri: Uri,
 }
 
 impl Line {
-    pub(super) fn of(request: &Request<Incoming>, peer: &Peer) -> Self {
-        Self { method: request.method().clone(), path: request.uri().path().to_owned(), peer: peer.address }
+    pub(super) fn of(request: &Request<Incoming>) -> Self {
+        Self { method: request.method().clone(), uri: request.uri().clone() }
     }
 
-    pub(super) fn write(self, status: StatusCode, reason: &str, request_id: &HeaderValue) {
-        let Self { method, path, peer } = self;
+    pub(super) fn write(self, status: StatusCode, reason: &str, peer: &Peer, request_id: &HeaderValue) {
+        let (method, path, peer) = (self.method, self.uri.path(), peer.address);
         let request_id = request_id.to_str().unwrap_or_default();
         info!(target: "portcullis::access", request_id, %method, path, status = status.as_u16(), reason, %peer, "request");
     }

@@ -4,6 +4,10 @@
 //! under one prefix is not forwarded under another; the query is carried over untouched.
 //! Does not know: rules, connections.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::Uri;
 use http::uri::{InvalidUri, PathAndQuery};
 
 use super::preset;
@@ -26,20 +30,21 @@ impl Mapping {
         Self { base: base.to_owned(), prefixes }
     }
 
-    /// The upstream's request target for a canonical path.
+    /// The upstream's request target for the canonical `path` of `uri`.
     ///
     /// # Errors
-    /// None for a canonical path and a query that came out of an URI.
-    pub fn target(&self, path: &str, query: Option<&str>) -> Result<PathAndQuery, InvalidUri> {
-        let (prefix, rest) = self
-            .prefixes
-            .iter()
-            .find_map(|(ours, theirs)| Some((theirs.as_str(), strip_prefix_loosely(path, ours)?)))
-            .unwrap_or(("", path));
+    /// None for a path and query that came out of an URI.
+    pub fn target(&self, uri: &Uri, path: Cow<'_, str>) -> Result<PathAndQuery, InvalidUri> {
+        let exchanged =
+            self.prefixes.iter().find_map(|(ours, theirs)| Some((theirs.as_str(), strip_prefix_loosely(&path, ours)?)));
+        if let (None, "", Cow::Borrowed(_), Some(same)) = (exchanged, &*self.base, &path, uri.path_and_query()) {
+            return Ok(same.clone());
+        }
+        let (prefix, rest) = exchanged.unwrap_or(("", &path));
         let rest = if rest.is_empty() && prefix.is_empty() && self.base.is_empty() { "/" } else { rest };
-        let mark = if query.is_some() { "?" } else { "" };
-        let target = [&self.base, prefix, rest, mark, query.unwrap_or_default()].concat();
-        PathAndQuery::from_maybe_shared(bytes::Bytes::from(target))
+        let mark = if uri.query().is_some() { "?" } else { "" };
+        let target = [&self.base, prefix, rest, mark, uri.query().unwrap_or_default()].concat();
+        PathAndQuery::from_maybe_shared(Bytes::from(target))
     }
 }
 
@@ -55,7 +60,9 @@ mod tests {
 
     #[track_caller]
     fn maps(mapping: &Mapping, path: &str, query: Option<&str>, expected: &str) {
-        assert_eq!(mapping.target(path, query).unwrap().as_str(), expected);
+        let uri: Uri = query.map_or(path.to_owned(), |query| format!("{path}?{query}")).parse().unwrap();
+        assert_eq!(mapping.target(&uri, Cow::Borrowed(path)).unwrap().as_str(), expected);
+        assert_eq!(mapping.target(&uri, Cow::Owned(path.to_owned())).unwrap().as_str(), expected);
     }
 
     #[test]

@@ -146,6 +146,8 @@ impl Refusal {
     /// A 401 always says how to do better (RFC 9110 section 11.6.1); without credentials it says no more than that
     /// (RFC 6750 section 3.1).
     fn challenge(&self, status: StatusCode, error: &str, message: &str) -> Option<String> {
+        // The name of a role may hold what RFC 6750 section 3 has no place for, such as the quote that ends the text.
+        let message = message.replace(|c: char| !matches!(c, ' '..='~') || matches!(c, '"' | '\\'), "?");
         match self {
             Self::WrongCredentials => Some(format!("Basic realm=\"{REALM}\", charset=\"UTF-8\"")),
             Self::NoCredentials | Self::UnknownScheme | Self::BasicSwitchedOff => {

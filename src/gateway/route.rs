@@ -56,6 +56,12 @@ impl Rule {
             || self.methods.contains(method)
             || (*method == Method::HEAD && self.methods.contains(&Method::GET))
     }
+
+    /// Whether `path`, which this rule matches but perhaps for ASCII case, spells the literal segments as it does.
+    fn is_spelled_in(&self, path: &str) -> bool {
+        let mut pairs = self.path.split('/').zip(path.split('/'));
+        pairs.all(|(ours, theirs)| ours == theirs || ours == "*" || ours.starts_with('{'))
+    }
 }
 
 /// All rules, as a tree of path segments.
@@ -67,6 +73,7 @@ pub struct Routes {
 
 #[derive(Debug, Default)]
 struct Node {
+    /// Each once, whatever its case: were two spellings apart, one would hide the more specific rules of the other.
     literals: Vec<(Box<str>, Node)>,
     parameter: Option<Box<Node>>,
     /// Rules whose path ends here.
@@ -87,9 +94,8 @@ impl Routes {
     /// What a request with this method and canonical path has to meet.
     pub fn demand(&self, method: &Method, path: &str) -> &Demand {
         let trimmed = path.strip_suffix('/').unwrap_or(path);
-        let search = Search { method, exact: true, slash: trimmed.len() < path.len() && path != "/" };
         let rest = trimmed.strip_prefix('/').filter(|rest| !rest.is_empty());
-        self.root.find(rest, search).map_or(&self.unmatched, |rule| &rule.demand)
+        self.root.find(rest, Search { method, path }).map_or(&self.unmatched, |rule| &rule.demand)
     }
 
     /// The scopes that some rule demands.
@@ -105,16 +111,15 @@ impl Routes {
 #[derive(Clone, Copy)]
 struct Search<'a> {
     method: &'a Method,
-    /// So far the path is spelled as the rule is.
-    exact: bool,
-    /// The path ends with a slash: a variant of the one without it, unless a `*` takes it up.
-    slash: bool,
+    /// As it came, with a slash at its end if it has one.
+    path: &'a str,
 }
 
 impl Search<'_> {
+    /// The first of `rules` for this request. One that demands nothing counts only where the path is `exact`.
     fn among<'n>(self, rules: &'n [Rule], exact: bool) -> Option<&'n Rule> {
-        let exact = exact && self.exact;
-        rules.iter().find(|rule| rule.covers(self.method) && (exact || rule.demand.asks_something()))
+        let fits = |rule: &Rule| rule.demand.asks_something() || (exact && rule.is_spelled_in(self.path));
+        rules.iter().find(|rule| rule.covers(self.method) && fits(rule))
     }
 }
 
@@ -130,7 +135,8 @@ impl Node {
             node = if segment.starts_with('{') {
                 node.parameter.get_or_insert_default()
             } else {
-                let at = node.literals.iter().position(|(literal, _)| **literal == *segment).unwrap_or_else(|| {
+                let known = node.literals.iter().position(|(literal, _)| literal.eq_ignore_ascii_case(segment));
+                let at = known.unwrap_or_else(|| {
                     node.literals.push((segment.into(), Node::default()));
                     node.literals.len() - 1
                 });
@@ -144,25 +150,20 @@ impl Node {
     /// follows this node's segment, without its leading slash.
     fn find(&self, rest: Option<&str>, search: Search<'_>) -> Option<&Rule> {
         let Some(rest) = rest else {
-            // `/a/*` covers `/a` too where it demands something: routers disagree on whether it should.
-            return search.among(&self.ends, !search.slash).or_else(|| search.among(&self.rest, search.slash));
+            let slash = search.path.ends_with('/');
+            // `/a/` is a variant of `/a`, but the remainder of `/a/*`, which covers `/a` too where it demands something:
+            // routers disagree on whether it should.
+            return search.among(&self.ends, !slash || search.path == "/").or_else(|| search.among(&self.rest, slash));
         };
         let (segment, after) = match rest.split_once('/') {
             Some((segment, after)) => (segment, Some(after)),
             None => (rest, None),
         };
-        for (literal, node) in &self.literals {
-            if literal.eq_ignore_ascii_case(segment) {
-                let exact = search.exact && **literal == *segment;
-                if let Some(rule) = node.find(after, Search { exact, ..search }) {
-                    return Some(rule);
-                }
-            }
-        }
-        if let Some(rule) = self.parameter.as_ref().and_then(|node| node.find(after, search)) {
-            return Some(rule);
-        }
-        search.among(&self.rest, true)
+        let literal = self.literals.iter().find(|(literal, _)| literal.eq_ignore_ascii_case(segment));
+        literal
+            .and_then(|(_, node)| node.find(after, search))
+            .or_else(|| self.parameter.as_ref().and_then(|node| node.find(after, search)))
+            .or_else(|| search.among(&self.rest, true))
     }
 
     fn collect_scopes(&self, scopes: &mut Vec<Arc<str>>) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::Method;
 use http::header::HeaderValue;
 use zeroize::Zeroizing;
 
@@ -75,9 +76,16 @@ pub(super) fn account_policy(config: &Config) -> AccountPolicy {
     }
 }
 
-/// The operator's own rules come first: among equally specific ones the first decides.
+/// The operator's own rules come first: among equally specific ones the first decides. For one path those for named
+/// methods come before those for all, and HEAD by name before GET, which covers it.
 pub(super) fn rules(config: &Config) -> Vec<Rule> {
-    let own = config.routes.rules.iter().map(|rule| Rule {
+    let mut written: Vec<_> = config.routes.rules.iter().collect();
+    written.sort_by_key(|rule| match &rule.methods {
+        Some(methods) if methods.contains(&Method::HEAD) => 0,
+        Some(_) => 1,
+        None => 2,
+    });
+    let own = written.into_iter().map(|rule| Rule {
         path: rule.path.clone(),
         methods: rule.methods.clone().unwrap_or_default(),
         demand: match &rule.demand {

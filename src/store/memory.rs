@@ -149,8 +149,8 @@ impl Memory {
         }
     }
 
-    /// Forgets expired sessions and spent tombstones, one shard at a time.
-    pub(super) fn sweep(&self, now: Timestamp, policy: &Policy) {
+    /// Forgets expired sessions and spent tombstones, one shard at a time. Returns the sessions that had expired.
+    pub(super) fn sweep(&self, now: Timestamp, policy: &Policy) -> Vec<(Subject, SessionId)> {
         let mut gone = Vec::new();
         self.entries.retain(|id, entry| match entry {
             Entry::Ended { until } => now < *until,
@@ -162,9 +162,10 @@ impl Memory {
             }
             Entry::Live(_) => true,
         });
-        for (subject, id) in gone {
-            self.buried(&subject, id);
+        for (subject, id) in &gone {
+            self.buried(subject, *id);
         }
+        gone
     }
 
     /// Shows every entry once, shard by shard. What changes meanwhile is seen before or after its change, never half.

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::token::{
-    AccessStanding, OnReuse, Policy, Presented, Rotation, Session, SessionId, Standing, Subject, Timestamp, TokenId,
+    AccessStanding, OnReuse, Policy, Presented, Rotation, RotationRefusal, Session, SessionId, Standing, Subject,
+    Timestamp, TokenId,
 };
 
 use memory::Memory;
@@ -30,7 +31,7 @@ pub struct Caps {
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The total cap is reached and nothing has expired.
+    /// A cap is reached, and nothing can make room. What has expired counts until a sweep.
     #[error("the store is full")]
     Full,
     /// The user changed, or the minting session ended, while this session was being made.
@@ -72,7 +73,8 @@ impl Store {
         self.memory.newest()
     }
 
-    /// Remembers a new session. At the cap per user the least recently used one is ended in its place.
+    /// Remembers a new session. At the cap per user the least recently used one is ended in its place, but none that the
+    /// new one descends from.
     ///
     /// # Errors
     /// [`StoreError::Full`] at the total cap; [`StoreError::Overtaken`] if user or parent changed meanwhile.
@@ -80,14 +82,16 @@ impl Store {
         if self.memory.live() >= self.caps.sessions {
             return Err(StoreError::Full);
         }
-        let (id, parent, subject, credential) =
-            (session.id, session.parent, session.subject.clone(), session.credential);
-        self.make_room(&subject);
+        let (id, parent, subject, credential, granted) =
+            (session.id, session.parent, session.subject.clone(), session.credential, session.granted.clone());
+        let lineage = self.lineage(parent, now).ok_or(StoreError::Overtaken)?;
+        self.make_room(&subject, &lineage)?;
         self.memory.insert(session);
         // Looked at only after the insertion: whoever changes the user or ends the parent does so before it looks for
         // sessions to end, so one of us sees the other.
-        let parent_lives = parent.is_none_or(|parent| self.memory.find(parent).is_some_and(|it| !it.expired(now)));
-        let same_user = users(&subject).is_some_and(|user| user.credential == credential);
+        let parent_lives = self.lineage(parent, now).is_some();
+        let same_user =
+            users(&subject).is_some_and(|user| user.credential == credential && user.scopes.cover(&granted));
         if parent_lives && same_user {
             return Ok(());
         }
@@ -106,13 +110,19 @@ impl Store {
         kid: &Arc<str>,
         now: Timestamp,
     ) -> Result<Rotation, StoreError> {
+        let parent = self.memory.find(presented.session).and_then(|session| session.parent);
+        if self.lineage(parent, now).is_none() {
+            return Ok(Rotation::Refused(RotationRefusal::Ended));
+        }
         let rotation = self.memory.change(presented.session, &self.policy, |session| {
             let user = users(&session.subject);
             session.rotate(presented, user.as_ref(), kid, now, &self.policy)
         });
         match &rotation {
             Rotation::Reused(subject) if self.policy.on_reuse == OnReuse::User => self.end_subject(subject).await?,
-            Rotation::Reused(subject) | Rotation::Disowned(subject) => self.end_descendants(subject, presented.session),
+            Rotation::Reused(subject) | Rotation::Disowned(subject) => {
+                self.end_descendants(subject, presented.session);
+            }
             Rotation::Rotated(_) | Rotation::Retried(_) | Rotation::Raced | Rotation::Refused(_) => {}
         }
         Ok(rotation)
@@ -128,11 +138,7 @@ impl Store {
     /// # Errors
     /// None yet that memory alone can cause.
     pub async fn end(&self, id: SessionId) -> Result<bool, StoreError> {
-        let Some(subject) = self.memory.end(id, &self.policy) else {
-            return Ok(false);
-        };
-        self.end_descendants(&subject, id);
-        Ok(true)
+        Ok(self.end_with_descendants(id) > 0)
     }
 
     /// Ends all sessions of a subject.
@@ -192,7 +198,9 @@ impl Store {
 
     /// Forgets what has expired. Sessions whose access tokens may still be about leave a tombstone.
     pub fn sweep(&self, now: Timestamp) {
-        self.memory.sweep(now, &self.policy);
+        for (subject, id) in self.memory.sweep(now, &self.policy) {
+            self.end_descendants(&subject, id);
+        }
     }
 
     /// Writes the snapshot if anything changed since the last one. Atomic: a crash leaves the old or the new file.
@@ -209,28 +217,54 @@ impl Store {
         Ok(())
     }
 
-    /// Ends the sessions minted with tokens of `parent`, and theirs in turn. They all have the same subject.
-    fn end_descendants(&self, subject: &Subject, parent: SessionId) {
-        let mut parents = vec![parent];
+    /// `parent` and what it descends from in turn; `None` if any of them has ended or expired: no session outlives the
+    /// one whose token minted it, also before a sweep has found out.
+    fn lineage(&self, mut parent: Option<SessionId>, now: Timestamp) -> Option<Vec<SessionId>> {
+        let mut lineage = Vec::new();
+        while let Some(id) = parent {
+            let session = self.memory.find(id).filter(|session| !session.expired(now))?;
+            lineage.push(id);
+            parent = session.parent;
+        }
+        Some(lineage)
+    }
+
+    /// How many were live.
+    fn end_with_descendants(&self, id: SessionId) -> usize {
+        self.memory.end(id, &self.policy).map_or(0, |subject| 1 + self.end_descendants(&subject, id))
+    }
+
+    /// Ends the sessions minted with tokens of `parent`, and theirs in turn: they all have the same subject. Returns how
+    /// many were live.
+    fn end_descendants(&self, subject: &Subject, parent: SessionId) -> usize {
+        let (mut parents, mut ended) = (vec![parent], 0);
         while let Some(parent) = parents.pop() {
             for session in self.memory.of(subject) {
                 if session.parent == Some(parent) && self.memory.end(session.id, &self.policy).is_some() {
                     parents.push(session.id);
+                    ended += 1;
                 }
             }
         }
+        ended
     }
 
-    fn make_room(&self, subject: &Subject) {
+    /// `lineage` is spared: the new session would end with it.
+    fn make_room(&self, subject: &Subject, lineage: &[SessionId]) -> Result<(), StoreError> {
+        if lineage.len() >= self.caps.sessions_per_user {
+            return Err(StoreError::Full);
+        }
         let mut sessions = self.memory.of(subject);
-        if sessions.len() < self.caps.sessions_per_user {
-            return;
-        }
+        let mut surplus = (sessions.len() + 1).saturating_sub(self.caps.sessions_per_user);
+        sessions.retain(|session| !lineage.contains(&session.id));
         sessions.sort_by_key(|session| session.rotated_at);
-        let surplus = sessions.len() + 1 - self.caps.sessions_per_user;
-        for session in sessions.iter().take(surplus) {
-            self.memory.end(session.id, &self.policy);
+        for session in sessions {
+            if surplus == 0 {
+                break;
+            }
+            surplus = surplus.saturating_sub(self.end_with_descendants(session.id));
         }
+        Ok(())
     }
 }
 

@@ -52,7 +52,9 @@ pub enum SnapshotError {
 pub(super) fn write(file: &Path, memory: &Memory) -> Result<(), SnapshotError> {
     let io = |what| move |source| SnapshotError::Io { file: file.to_owned(), what, source };
     let scratch = file.with_extension("tmp");
-    let open = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&scratch);
+    // One that a crash has left behind may have any mode, and even be a link.
+    let _ = fs::remove_file(&scratch);
+    let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&scratch);
     let mut out = BufWriter::new(open.map_err(io("create its temporary file"))?);
     fill(&mut out, memory).map_err(io("write"))?;
     let written = out.into_inner().map_err(|error| io("write")(error.into_error()))?;

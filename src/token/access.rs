@@ -158,7 +158,7 @@ pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> R
         return Err(TokenError::Type);
     }
     let payload = envelope.payload(|message, signature| key.verify(message, signature))?;
-    let claims: Read<'_> = serde_json::from_slice(&payload).map_err(TokenError::Claims)?;
+    let claims: Read<'_> = serde_json::from_str(&payload).map_err(TokenError::Claims)?;
     if claims.iss != policy.issuer {
         return Err(TokenError::Issuer);
     }
@@ -178,6 +178,10 @@ pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> R
         return Err(TokenError::IssuedInFuture);
     }
     if verified.id.kind != TokenKind::Access || claims.sid.parse() != Ok(verified.id.session) {
+        return Err(TokenError::Kind);
+    }
+    // The upstream reads it from a header: one that is empty there, or cannot stand there, would be nobody.
+    if verified.subject.as_str().is_empty() || verified.subject.as_str().contains(char::is_control) {
         return Err(TokenError::Kind);
     }
     Ok(verified)

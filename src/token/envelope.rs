@@ -47,7 +47,7 @@ impl<'a> Envelope<'a> {
         if payload.contains('.') {
             return Err(TokenError::Malformed);
         }
-        let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| TokenError::Malformed)?;
+        let header = decoded(header)?;
         Ok(Self { message, header, payload, signature })
     }
 
@@ -63,12 +63,19 @@ impl<'a> Envelope<'a> {
     }
 
     /// The payload, if `verify` accepts the signature.
-    pub(super) fn payload(&self, verify: impl FnOnce(&[u8], &str) -> bool) -> Result<Vec<u8>, TokenError> {
+    pub(super) fn payload(&self, verify: impl FnOnce(&[u8], &str) -> bool) -> Result<String, TokenError> {
         if !verify(self.message.as_bytes(), self.signature) {
             return Err(TokenError::Signature);
         }
-        URL_SAFE_NO_PAD.decode(self.payload).map_err(|_| TokenError::Malformed)
+        // Also where serde does not look: in claims that we ignore and the upstream may not (RFC 8725 section 3.7).
+        String::from_utf8(decoded(self.payload)?).map_err(|_| TokenError::Malformed)
     }
+}
+
+/// A segment that holds a JSON object; serde would take an array for a struct.
+fn decoded(segment: &str) -> Result<Vec<u8>, TokenError> {
+    let bytes = URL_SAFE_NO_PAD.decode(segment).map_err(|_| TokenError::Malformed)?;
+    if bytes.first() == Some(&b'{') { Ok(bytes) } else { Err(TokenError::Malformed) }
 }
 
 /// The signed token text of `claims`.

@@ -8,7 +8,7 @@
 pub enum TokenError {
     #[error("longer than the limit")]
     TooLong,
-    #[error("not three segments of base64url")]
+    #[error("not base64url of two JSON objects and a signature")]
     Malformed,
     #[error("a header this gateway does not write")]
     Header,

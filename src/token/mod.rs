@@ -28,3 +28,6 @@ pub use session::{
     AccessStanding, CredentialVersion, Device, Presented, Profile, Rotation, RotationRefusal, SETTLE, Session, Standing,
 };
 pub use time::Timestamp;
+
+#[cfg(test)]
+pub(crate) mod tests;

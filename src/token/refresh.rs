@@ -69,7 +69,7 @@ pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> R
         return Err(TokenError::AccessPresented);
     }
     let payload = envelope.payload(|message, signature| key.verify_refresh(message, signature))?;
-    let claims: Read<'_> = serde_json::from_slice(&payload).map_err(TokenError::Claims)?;
+    let claims: Read<'_> = serde_json::from_str(&payload).map_err(TokenError::Claims)?;
     if claims.iss != policy.issuer {
         return Err(TokenError::Issuer);
     }

@@ -173,6 +173,10 @@ impl Session {
             self.answered_at = Timestamp::MAX;
             self.address = presented.address;
             self.idle_expires_at = (now + policy.refresh_ttl).min(self.expires_at);
+            if !user.scopes.cover(&self.granted) {
+                // The overlap is for calls in flight, not for scopes that the user has lost meanwhile.
+                self.access_floor = next;
+            }
             self.granted = self.scopes.within(&user.scopes);
             self.kid = Arc::clone(kid);
             return Rotation::Rotated(Box::new(self.clone()));

@@ -5,7 +5,6 @@
 //! whole stream.
 //! Does not know: how a permit is earned, how errors are worded.
 
-use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,12 +12,11 @@ use http::header::HeaderValue;
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
-use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::connections::{Address, Connections, Lease};
 use super::headers::{self, Authorization, Forwarded, Identity, Origin};
-use super::upload::{Progress, Upload};
+use super::upload::Upload;
 
 /// How this worker reaches the upstream.
 #[derive(Clone, Debug)]
@@ -63,9 +61,7 @@ pub struct Upstream {
 
 impl Upstream {
     pub fn new(terms: Terms) -> Self {
-        let connections =
-            Connections::new(terms.address.clone(), terms.connect_timeout, terms.keepalive, terms.most_idle);
-        Self { terms, connections: Rc::new(connections) }
+        Self { connections: Rc::new(Connections::new(&terms)), terms }
     }
 
     /// Sends `request` on to `target` and returns the answer as soon as its head is there.
@@ -90,57 +86,39 @@ impl Upstream {
         *request.uri_mut() = Uri::from(target);
         *request.version_mut() = Version::HTTP_11;
         let (parts, body) = request.into_parts();
-        let (upload, progress) = Upload::new(body);
-        let (mut response, lease) = self.exchange(Request::from_parts(parts, upload), progress.as_ref()).await?;
+        let (mut response, lease) = self.exchange(Request::from_parts(parts, Upload::new(body))).await?;
         headers::clean_response(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         Ok(response.map(|body| Answer::relayed(body, lease, self.terms.idle_timeout)))
     }
 
-    /// Lets go of connections that nobody has used for a while.
-    pub fn prune(&self) {
-        self.connections.prune();
+    /// Lets go of connections that nobody has used for a while. To be called about every second.
+    pub fn tidy(&self) {
+        self.connections.tidy();
     }
 
-    async fn exchange(
-        &self,
-        request: Request<Upload>,
-        progress: Option<&Progress>,
-    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+    async fn exchange(&self, request: Request<Upload>) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         let mut lease = self.connections.lease().await?;
         let mut request = request;
         loop {
-            let reused = lease.reused;
-            let answer = self.first_byte(lease.sender.try_send_request(request), progress).await?;
+            request.body_mut().watched_by(&lease.waiting);
+            lease.waiting.begin();
+            let answer = lease.sender.try_send_request(request).await;
+            lease.waiting.end();
             let mut failed = match answer {
                 Ok(response) => return Ok((response, lease)),
+                Err(_) if lease.waiting.in_vain() => return Err(UpstreamError::FirstByteTimeout),
                 Err(failed) => failed,
             };
             // hyper hands the request back only if it had not begun to write it: the one case in which a second try
             // cannot repeat anything.
             match failed.take_message() {
-                Some(unsent) if reused => {
+                Some(unsent) if lease.reused => {
                     request = unsent;
                     lease = self.connections.connect().await?;
                 }
                 _ => return Err(UpstreamError::Exchange(failed.into_error())),
             }
-        }
-    }
-
-    /// Waits for the head of the answer. The deadline starts anew as long as the request body is still moving.
-    async fn first_byte<F: Future>(&self, answer: F, progress: Option<&Progress>) -> Result<F::Output, UpstreamError> {
-        let mut answer = std::pin::pin!(answer);
-        let mut seen = progress.map(Progress::frames);
-        loop {
-            if let Ok(output) = timeout(self.terms.first_byte_timeout, answer.as_mut()).await {
-                return Ok(output);
-            }
-            let frames = progress.map(Progress::frames);
-            if frames == seen {
-                return Err(UpstreamError::FirstByteTimeout);
-            }
-            seen = frames;
         }
     }
 }

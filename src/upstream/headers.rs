@@ -2,13 +2,14 @@
 //!
 //! Guarantees: hop-by-hop fields and those that `Connection` nominates are removed first and ours are set after, so a
 //! client can neither plant an identity nor have one removed by nominating it (RFC 9110 section 7.6.1); every spelling
-//! of the identity headers (`_` for `-`; upper case is already gone) is removed on every route; the upstream sees one
-//! `Authorization` at most.
+//! of the identity headers (`_` or `.` for `-`; upper case is already gone) is removed on every route, from trailers too;
+//! the upstream sees one `Authorization` at most.
 //! Does not know: who was admitted, or why.
 
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONNECTION, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
 
 pub const X_AUTH_SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
@@ -85,8 +86,12 @@ pub fn clean_request(
     forwarded: Option<Forwarded>,
     request_id: HeaderValue,
 ) {
-    remove_hop_by_hop(headers);
-    remove_planted(headers);
+    // Nearly all requests have nothing to clean: one look at the names is cheaper than asking for each in turn.
+    if headers.keys().any(is_suspect) {
+        remove_hop_by_hop(headers);
+        remove_planted(headers);
+        join_cookies(headers);
+    }
     match authorization {
         Authorization::Keep => {}
         Authorization::Remove => {
@@ -96,7 +101,6 @@ pub fn clean_request(
             headers.insert(AUTHORIZATION, value.clone());
         }
     }
-    join_cookies(headers);
     if let Some(identity) = identity {
         headers.insert(X_AUTH_SUBJECT, identity.subject.clone());
         headers.insert(X_AUTH_SCOPES, identity.scopes.clone());
@@ -120,8 +124,20 @@ pub fn clean_request(
 
 /// Cleans an upstream's answer for the client.
 pub fn clean_response(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    headers.remove(X_PORTCULLIS);
+    if headers.keys().any(is_suspect) {
+        remove_hop_by_hop(headers);
+        headers.remove(X_PORTCULLIS);
+    }
+}
+
+/// Cleans the fields behind a request's body: some servers read them as if they had stood before it. `Authorization` and
+/// the like are refused there by RFC 9110 section 6.5.1, but not by everybody.
+pub fn clean_trailers(trailers: &mut HeaderMap) {
+    remove_hop_by_hop(trailers);
+    remove_planted(trailers);
+    for name in [AUTHORIZATION, COOKIE, HOST, CONTENT_LENGTH] {
+        trailers.remove(name);
+    }
 }
 
 /// What a trusted proxy said of the way to us.
@@ -141,6 +157,17 @@ impl Forwarded {
             host: headers.get(X_FORWARDED_HOST).cloned(),
             scheme: headers.get(X_FORWARDED_PROTO).cloned(),
         }
+    }
+}
+
+/// Whether a name begins like one of those that are removed or rewritten. May say yes too often, never no.
+fn is_suspect(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    match name.first() {
+        Some(b'x' | b'f' | b'k' | b'p' | b't' | b'u') => true,
+        Some(b'c') => name.starts_with(b"coo") || name.starts_with(b"conn"),
+        Some(b'h') => name.starts_with(b"http2"),
+        _ => false,
     }
 }
 
@@ -173,12 +200,16 @@ fn remove_planted(headers: &mut HeaderMap) {
     }
 }
 
-/// Header names arrive in lower case. CGI-like servers read `_` as `-`, so both spellings mean the same to them.
+/// Header names arrive in lower case. CGI-like servers turn `-` into `_`, some of them every character that is neither
+/// letter nor digit, so all these spellings mean the same to them.
 fn is_planted(name: &str) -> bool {
     matches!(name.as_bytes().first(), Some(b'x' | b'f'))
         && PLANTED.iter().any(|planted| {
             planted.len() == name.len()
-                && planted.bytes().zip(name.bytes()).all(|(want, have)| want == have || (want == b'-' && have == b'_'))
+                && planted
+                    .bytes()
+                    .zip(name.bytes())
+                    .all(|(want, have)| want == have || (want == b'-' && !have.is_ascii_alphanumeric()))
         })
 }
 

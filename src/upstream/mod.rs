@@ -9,6 +9,7 @@ mod connections;
 mod forward;
 pub mod headers;
 mod upload;
+mod waiting;
 
 pub use answer::Answer;
 pub use connections::Address;

@@ -1,38 +1,33 @@
 //! The request body on its way to the upstream.
 //!
 //! Guarantees: streamed, never buffered; its progress can be watched, so that a long upload is not mistaken for a
-//! silent upstream.
+//! silent upstream; trailers are as clean as headers.
 //! Does not know: what the bytes are.
 
-use std::cell::Cell;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::headers;
+use super::waiting::Waiting;
+
 pub struct Upload {
     incoming: Incoming,
-    progress: Option<Progress>,
-}
-
-/// Counts the frames that were handed over.
-#[derive(Clone, Default)]
-pub(super) struct Progress(Rc<Cell<u64>>);
-
-impl Progress {
-    pub(super) fn frames(&self) -> u64 {
-        self.0.get()
-    }
+    /// Whoever waits for the answer, once the body is on its way.
+    waiting: Option<Waiting>,
 }
 
 impl Upload {
-    /// The body, and a counter to watch it by unless it has already ended.
-    pub(super) fn new(incoming: Incoming) -> (Self, Option<Progress>) {
-        let progress = (!incoming.is_end_stream()).then(Progress::default);
-        (Self { incoming, progress: progress.clone() }, progress)
+    pub(super) fn new(incoming: Incoming) -> Self {
+        Self { incoming, waiting: None }
+    }
+
+    /// From now on every frame tells `waiting` that something moved.
+    pub(super) fn watched_by(&mut self, waiting: &Waiting) {
+        self.waiting = (!self.incoming.is_end_stream()).then(|| waiting.clone());
     }
 }
 
@@ -44,9 +39,14 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.incoming).poll_frame(context);
-        if let (Poll::Ready(_), Some(progress)) = (&frame, &self.progress) {
-            progress.0.set(progress.0.get() + 1);
+        let mut frame = Pin::new(&mut self.incoming).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            headers::clean_trailers(trailers);
+        }
+        if let (Poll::Ready(_), Some(waiting)) = (&frame, &self.waiting) {
+            waiting.moved();
         }
         frame
     }

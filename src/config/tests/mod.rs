@@ -74,8 +74,8 @@ url = 'https://api'
         &[("server.lisen", "x"), ("log.level", "loud")],
         &[
             "config.toml:2:1: server.lisen: unknown key (did you mean `listen`?)",
-            "config.toml:3:17: server.drain_timeout: needs a unit: 30 of what? Write a duration such as \"30s\", \"15m\" \
-             or \"500ms\"",
+            "config.toml:3:17: server.drain_timeout: needs a unit: 30 of what? \
+             Write a duration such as \"30s\", \"15m\" or \"500ms\"",
             "config.toml:6:7: upstream.url: must begin with http://: TLS to the upstream is not there yet",
             "PORTCULLIS_SERVER__LISEN: unknown variable (did you mean `PORTCULLIS_SERVER__LISTEN`?)",
             "PORTCULLIS_WORKERS: must be a whole number",

@@ -12,26 +12,36 @@ use std::thread;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::run::command;
 use super::{Answer, Call, SECRET, until};
-
-pub const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
 
 /// How a gate is to be started.
 pub struct Start {
     folder: Arc<TempDir>,
     settings: Vec<(String, String)>,
+    variables: Vec<(String, String)>,
     users: String,
 }
 
 impl Start {
+    /// A gate in an empty folder, with nothing set but where it listens and logs.
+    pub fn alone() -> Self {
+        Self {
+            folder: Arc::new(tempfile::tempdir().unwrap()),
+            settings: Vec::new(),
+            variables: Vec::new(),
+            users: String::new(),
+        }
+        .set("server.listen", "127.0.0.1:0")
+        .set("log.format", "json")
+    }
+
     /// A gate before `upstream`, with the user `alice` (password `wonderland`), who may have everything, and `bob`
     /// (password `builder`), who may send and read.
     pub fn before(upstream: SocketAddr) -> Self {
-        Self { folder: Arc::new(tempfile::tempdir().unwrap()), settings: Vec::new(), users: String::new() }
+        Self::alone()
             .set("upstream.url", &format!("http://{upstream}"))
-            .set("server.listen", "127.0.0.1:0")
             .set("workers", "2")
-            .set("log.format", "json")
             .set("log.access", "all")
             .user("alice", "wonderland", &["all:any"])
             .user("bob", "builder", &["messages:send", "messages:read"])
@@ -40,6 +50,12 @@ impl Start {
     /// A setting, as `--set` takes it. The last one wins.
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.settings.push((key.into(), value.into()));
+        self
+    }
+
+    /// A variable of its environment, which is otherwise free of ours.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
         self
     }
 
@@ -65,8 +81,10 @@ impl Start {
 
     #[track_caller]
     pub fn start(self) -> Gate {
-        fs::write(self.folder.path().join("users.toml"), &self.users).unwrap();
-        Gate::spawn(self.folder, self.settings)
+        if !self.users.is_empty() {
+            fs::write(self.folder.path().join("users.toml"), &self.users).unwrap();
+        }
+        Gate::spawn(self.folder, self.settings, self.variables)
     }
 }
 
@@ -83,20 +101,17 @@ pub struct Gate {
     child: Child,
     folder: Arc<TempDir>,
     settings: Vec<(String, String)>,
+    variables: Vec<(String, String)>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Gate {
     #[track_caller]
-    fn spawn(folder: Arc<TempDir>, settings: Vec<(String, String)>) -> Self {
-        let mut command = Command::new(BINARY);
-        command.arg("serve").current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
-        for (key, value) in &settings {
-            command.arg("--set").arg(format!("{key}={value}"));
-        }
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PORTCULLIS_")) {
-            command.env_remove(name);
-        }
+    fn spawn(folder: Arc<TempDir>, settings: Vec<(String, String)>, variables: Vec<(String, String)>) -> Self {
+        let mut command = command(folder.path());
+        command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(settings.iter().map(|(key, value)| format!("--set={key}={value}")));
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         collect(child.stderr.take().unwrap(), Arc::clone(&log));
@@ -109,7 +124,7 @@ impl Gate {
             let line: Value = serde_json::from_str(listening).unwrap();
             Some(line["address"].as_str().unwrap().parse().unwrap())
         });
-        Self { address, child, folder, settings, log }
+        Self { address, child, folder, settings, variables, log }
     }
 
     pub fn call(&self, method: &str, target: &str) -> Call {
@@ -167,17 +182,31 @@ impl Gate {
         assert!(status.success());
     }
 
+    /// Waits for its end, which has to come within the patience of [`until`].
+    #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        until("the gate to end", || self.child.try_wait().unwrap())
+    }
+
+    /// Ends it with TERM, and holds it to a clean end.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.signal("TERM");
+        let status = self.wait();
+        assert_eq!((status.code(), status.signal()), (Some(0), None), "{:?}", self.log());
+    }
+
+    /// Starts one that has ended anew, on the same folder.
+    #[track_caller]
+    pub fn start_again(self) -> Self {
+        Self::spawn(Arc::clone(&self.folder), self.settings.clone(), self.variables.clone())
     }
 
     /// Ends it with TERM and starts it anew on the same folder.
     #[track_caller]
     pub fn restart(mut self) -> Self {
-        self.signal("TERM");
-        let status = self.wait();
-        assert_eq!((status.code(), status.signal()), (Some(0), None), "{:?}", self.log());
-        Self::spawn(Arc::clone(&self.folder), self.settings.clone())
+        self.stop();
+        self.start_again()
     }
 }
 

@@ -1,11 +1,14 @@
 //! Actors and verbs: an upstream, a gate before it, requests through it.
 
+pub mod forge;
 mod gate;
 mod request;
+mod run;
 mod upstream;
 
-pub use gate::{BINARY, Gate, Start, user};
-pub use request::{Answer, Call, exchange};
+pub use gate::{Gate, Start, user};
+pub use request::{Answer, Call, Connection, exchange};
+pub use run::{Ended, Run};
 pub use upstream::{Seen, Upstream, ok};
 
 /// The secret of every gate whose tokens a test forges.

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 /// A request in the making.
@@ -72,6 +72,41 @@ pub fn exchange(address: SocketAddr, raw: &[u8]) -> Answer {
     // The gate may answer and close before it has read all of a request that it refuses.
     let _ = stream.write_all(raw);
     Answer::read(&mut BufReader::new(stream)).expect("the gate answers")
+}
+
+/// A connection that is kept, for one request after another or for bytes that are no whole request.
+pub struct Connection {
+    reader: BufReader<TcpStream>,
+}
+
+impl Connection {
+    #[track_caller]
+    pub fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self { reader: BufReader::new(stream) }
+    }
+
+    #[track_caller]
+    pub fn ask(&mut self, call: &Call) -> Answer {
+        self.write(&call.raw());
+        self.read().expect("the gate answers")
+    }
+
+    #[track_caller]
+    pub fn write(&mut self, raw: &[u8]) {
+        self.reader.get_mut().write_all(raw).unwrap();
+    }
+
+    /// The next answer; `None` if the connection was closed instead.
+    pub fn read(&mut self) -> Option<Answer> {
+        Answer::read(&mut self.reader)
+    }
+
+    /// The next answer, which may be an interim one.
+    pub fn read_any(&mut self) -> Option<Answer> {
+        Answer::read_any(&mut self.reader)
+    }
 }
 
 /// A response, read to its end.
@@ -148,6 +183,14 @@ impl Answer {
     #[track_caller]
     pub fn field(&self, name: &str) -> String {
         self.json()[name].as_str().unwrap_or_else(|| panic!("no {name}: {}", self.text())).to_owned()
+    }
+
+    /// The claims of the token in a field of a JSON answer.
+    #[track_caller]
+    pub fn claims(&self, name: &str) -> Value {
+        let token = self.field(name);
+        let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("a payload")).unwrap();
+        serde_json::from_slice(&payload).unwrap()
     }
 
     /// Holds the answer to a status, showing its body if it has another.

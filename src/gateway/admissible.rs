@@ -1,0 +1,61 @@
+//! What no rule should have to look at: requests too large, of methods that are not forwarded, for no one host.
+//!
+//! Guarantees: what passes has one `Host` and is within the bounds.
+//! Does not know: paths, credentials.
+
+use http::header::{HOST, HeaderValue};
+use http::{Method, Request, Version};
+use hyper::body::Incoming;
+
+use super::{Bounds, Refusal};
+
+/// Lets a request through to the rules, with exactly one `Host`.
+///
+/// # Errors
+/// The refusal to answer with.
+pub(super) fn admissible(request: &mut Request<Incoming>, bounds: &Bounds) -> Result<(), Refusal> {
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(Refusal::MethodUnsupported);
+    }
+    if request.uri().path_and_query().map_or(0, |target| target.as_str().len()) > bounds.uri_bytes {
+        return Err(Refusal::UriTooLong);
+    }
+    let headers = request.headers();
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if headers.len() > bounds.headers || bytes > bounds.header_bytes {
+        return Err(Refusal::HeadersTooLarge);
+    }
+    if let Some(host) = one_host(request)? {
+        request.headers_mut().insert(HOST, host);
+    }
+    Ok(())
+}
+
+/// The one host of a request. The authority of an absolute target wins over the header (RFC 9112 section 3.2.2); in
+/// HTTP/2 both must agree (RFC 9113 section 8.3.1). `None`: an HTTP/1.0 request without one, which is allowed.
+fn one_host(request: &Request<Incoming>) -> Result<Option<HeaderValue>, Refusal> {
+    let mut fields = request.headers().get_all(HOST).iter();
+    let field = fields.next();
+    if fields.next().is_some() {
+        return Err(Refusal::AmbiguousHost);
+    }
+    let authority = request.uri().authority();
+    let host = match (authority, field) {
+        (Some(authority), field) => {
+            let agrees = field.is_none_or(|field| field.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()));
+            if authority.as_str().contains('@') || (request.version() == Version::HTTP_2 && !agrees) {
+                return Err(Refusal::AmbiguousHost);
+            }
+            HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::AmbiguousHost)?
+        }
+        (None, Some(field)) if is_host(field.as_bytes()) => return Ok(None),
+        (None, None) if request.version() == Version::HTTP_10 => return Ok(None),
+        (None, _) => return Err(Refusal::AmbiguousHost),
+    };
+    Ok(Some(host))
+}
+
+/// Whether a `Host` field could be a host and port (RFC 3986 section 3.2.2), so that no two readers differ on it.
+fn is_host(host: &[u8]) -> bool {
+    !host.is_empty() && host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(byte))
+}

@@ -1,0 +1,51 @@
+//! Answers made here: refusals as their table words them, and what all of ours have in common.
+//!
+//! Guarantees: none is ever cached (RFC 6749 section 5.1); each carries the request's id; a refusal is marked as the
+//! gate's, so that nobody takes it for the upstream's.
+//! Does not know: why.
+
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::upstream::Answer;
+use crate::upstream::headers::{X_PORTCULLIS, X_REQUEST_ID};
+
+use super::Refusal;
+
+#[derive(Serialize)]
+struct RefusalBody<'a> {
+    message: &'a str,
+    error: &'static str,
+    error_description: &'a str,
+}
+
+pub(super) fn refused(refusal: &Refusal, request_id: &HeaderValue) -> Response<Answer> {
+    let wording = refusal.wording();
+    let body = RefusalBody { message: &wording.message, error: wording.error, error_description: &wording.message };
+    let body = serde_json::to_vec(&body).unwrap_or_default();
+    let mut response = own(wording.status, Answer::text(body), request_id);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(X_PORTCULLIS, HeaderValue::from_static("denied"));
+    if let Some(challenge) = wording.challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(wait) = wording.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    if let Some(methods) = wording.allow {
+        headers.insert(ALLOW, HeaderValue::from_static(methods));
+    }
+    response
+}
+
+/// An answer of our own: never to be cached (RFC 6749 section 5.1).
+pub(super) fn own(status: StatusCode, body: Answer, request_id: &HeaderValue) -> Response<Answer> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_REQUEST_ID, request_id.clone());
+    response
+}

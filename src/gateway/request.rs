@@ -1,0 +1,98 @@
+//! The story of a request.
+//!
+//! Guarantees: [`Gateway::handle`] never fails; its inner twin tells what happens and returns a refusal for whatever
+//! stands in the way. On the way of a request that passes, nothing is locked, formatted or copied that need not be.
+//! Does not know: how any step is done.
+
+use std::sync::Arc;
+
+use http::header::HeaderValue;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tracing::warn;
+
+use crate::token::Timestamp;
+use crate::upstream::{Answer, Terms, Upstream};
+
+use super::admissible::admissible;
+use super::judge::Judge;
+use super::line::{Line, RequestIds};
+use super::mapping::strip_prefix_loosely;
+use super::{AccessLog, Charter, Peer, Refusal, Visitor, endpoint, path, reply, visitor};
+
+/// The gate, as one worker sees it.
+pub struct Gateway {
+    charter: Arc<Charter>,
+    judge: Judge,
+    upstream: Upstream,
+    request_ids: RequestIds,
+}
+
+impl Gateway {
+    pub fn new(charter: Arc<Charter>, terms: Terms, cache_entries: usize) -> Self {
+        let judge = Judge::new(Arc::clone(&charter), cache_entries);
+        Self { charter, judge, upstream: Upstream::new(terms), request_ids: RequestIds::new() }
+    }
+
+    /// Lets go of what has been idle for a while. To be called about every second.
+    pub fn tidy(&self) {
+        self.upstream.tidy();
+    }
+
+    /// When a request has reached us. To be taken before anything is awaited: it tells a race from a reuse.
+    pub fn arrival(&self) -> Timestamp {
+        self.charter.clock.now()
+    }
+
+    /// Answers a request. Never fails: what goes wrong becomes an answer.
+    pub async fn handle(&self, request: Request<Incoming>, peer: &Peer, arrived_at: Timestamp) -> Response<Answer> {
+        let request_id = self.request_ids.next();
+        let line = Line::of(&request);
+        let (response, reason) = match self.answer(request, peer, arrived_at, &request_id).await {
+            Ok(response) => (response, None),
+            Err(refusal) => {
+                if let Refusal::Upstream(error) = &refusal {
+                    let error = error as &dyn std::error::Error;
+                    warn!(request_id = ?request_id, reason = refusal.reason(), error, "upstream failed");
+                }
+                (reply::refused(&refusal, &request_id), Some(refusal.reason()))
+            }
+        };
+        match (self.charter.access_log, reason) {
+            (AccessLog::All, reason) => line.write(response.status(), reason.unwrap_or("ok"), peer, &request_id),
+            (AccessLog::Refused, Some(reason)) => line.write(response.status(), reason, peer, &request_id),
+            (AccessLog::Refused, None) | (AccessLog::Off, _) => {}
+        }
+        response
+    }
+
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        peer: &Peer,
+        arrived_at: Timestamp,
+        request_id: &HeaderValue,
+    ) -> Result<Response<Answer>, Refusal> {
+        let charter = &*self.charter;
+        admissible(&mut request, &charter.bounds)?;
+        // A clone shares the text: the request is changed and moved while its path is still looked at.
+        let uri = request.uri().clone();
+        let path = path::canonical(uri.path()).map_err(|_| Refusal::AmbiguousPath)?;
+        let forwarded = peer.forwarded(request.headers());
+        let address = visitor::client_address(peer, forwarded.as_ref(), &charter.trusted_proxies);
+        let visitor = Visitor { address, arrived_at, now: arrived_at };
+        if let Some(rest) = strip_prefix_loosely(&path, &charter.auth_path) {
+            return endpoint::answer(charter, &self.judge, request, rest, &visitor, request_id).await;
+        }
+        if charter.upstream_auth_paths.iter().any(|theirs| strip_prefix_loosely(&path, theirs).is_some()) {
+            return Err(Refusal::NoEndpoint);
+        }
+        let demand = charter.routes.demand(request.method(), &path);
+        let permit = self.judge.admit(demand, request.headers(), &visitor).await?;
+        let target = charter.mapping.target(&uri, path).map_err(|_| Refusal::AmbiguousPath)?;
+        self.upstream
+            .forward(request, target, &permit, &peer.origin, forwarded, request_id.clone())
+            .await
+            .map_err(Refusal::Upstream)
+    }
+}
