@@ -6,10 +6,12 @@
 //! Does not know: what a request is about.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
@@ -18,12 +20,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::gateway::{Gateway, Peer};
 
-use super::closing::Closing;
-use super::pulse::{Overdue, Pulse, Tracked, Watched};
+use super::pulse::{Pulse, Tracked, Watched, Word};
+use super::rounds::Rounds;
 
 /// How long each wait on a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -60,18 +62,18 @@ pub(super) async fn serve(
     gateway: Rc<Gateway>,
     deadlines: Deadlines,
     reserves: Reserves,
-    closing: Rc<Closing>,
+    rounds: Rc<Rounds>,
 ) {
     // Small answers leave at once; failing only costs latency.
     let _ = stream.set_nodelay(true);
     let Ok(Ok(version)) = timeout(deadlines.first_byte, version_of(&stream)).await else {
         return;
     };
-    let pulse = Pulse::new();
+    let pulse = Pulse::new(matches!(version, Spoken::Http2));
+    rounds.join(&pulse);
     let io = Watched { stream: TokioIo::new(stream), pulse: Rc::clone(&pulse) };
     let service = {
-        let pulse = Rc::clone(&pulse);
-        let peer = Rc::new(peer);
+        let (pulse, peer) = (Rc::clone(&pulse), Rc::new(peer));
         service_fn(move |request: Request<Incoming>| {
             let answering = pulse.begin();
             let (gateway, peer) = (Rc::clone(&gateway), Rc::clone(&peer));
@@ -82,7 +84,7 @@ pub(super) async fn serve(
             }
         })
     };
-    // An error here is the client's going away or speaking nonsense; hyper has answered what can be answered.
+    // An error of a connection is the client's going away or speaking nonsense; hyper has answered what can be answered.
     match version {
         Spoken::Http1 => {
             let mut connection = http1::Builder::new()
@@ -91,11 +93,12 @@ pub(super) async fn serve(
                 .max_headers(reserves.headers)
                 .max_buf_size(reserves.header_bytes)
                 .serve_connection(io, service);
-            if watch(&mut connection, &pulse, &deadlines, &closing, |connection| connection.graceful_shutdown()).await
-                == Some(Overdue::Head)
-            {
-                let mut stream = connection.into_parts().io.stream.into_inner();
-                let _ = timeout(deadlines.stall, farewell(&mut stream)).await;
+            match run(&mut connection, &pulse, |connection| connection.graceful_shutdown()).await {
+                Some(Word::HeadOverdue) => {
+                    let mut stream = connection.into_parts().io.stream.into_inner();
+                    let _ = timeout(deadlines.stall, farewell(&mut stream)).await;
+                }
+                Some(Word::Overdue | Word::Drain) | None => {}
             }
         }
         Spoken::Http2 => {
@@ -103,42 +106,30 @@ pub(super) async fn serve(
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(reserves.h2_streams)
                 .max_header_list_size(u32::try_from(reserves.header_bytes).unwrap_or(u32::MAX))
-                .keep_alive_interval(deadlines.idle)
-                .keep_alive_timeout(deadlines.header)
                 .serve_connection(io, service);
-            watch(&mut connection, &pulse, &deadlines, &closing, |connection| connection.graceful_shutdown()).await;
+            run(&mut connection, &pulse, |connection| connection.graceful_shutdown()).await;
         }
     }
 }
 
-/// Drives a connection to its end; `Some` if it had to be ended for what was overdue.
-async fn watch<C>(
-    connection: &mut C,
-    pulse: &Pulse,
-    deadlines: &Deadlines,
-    closing: &Rc<Closing>,
-    end: impl Fn(Pin<&mut C>),
-) -> Option<Overdue>
+/// Runs a connection to its end; `Some` if it was ended for what was overdue.
+async fn run<C>(connection: &mut C, pulse: &Pulse, finish: impl Fn(Pin<&mut C>)) -> Option<Word>
 where
     C: Future<Output = hyper::Result<()>> + Unpin,
 {
-    let mut timer = std::pin::pin!(sleep(deadlines.interval()));
-    let mut word = std::pin::pin!(closing.wait());
-    let mut draining = false;
-    loop {
-        tokio::select! {
-            biased;
-            _ = &mut *connection => return None,
-            () = word.as_mut(), if !draining => {
-                draining = true;
-                end(Pin::new(connection));
+    poll_fn(|context| {
+        loop {
+            if Pin::new(&mut *connection).poll(context).is_ready() {
+                return Poll::Ready(None);
             }
-            () = timer.as_mut() => match pulse.check(Instant::now(), deadlines) {
-                Ok(again) => timer.set(sleep_until(again.into())),
-                Err(overdue) => return Some(overdue),
+            match pulse.told(context) {
+                None => return Poll::Pending,
+                Some(Word::Drain) => finish(Pin::new(connection)),
+                Some(word) => return Poll::Ready(Some(word)),
             }
         }
-    }
+    })
+    .await
 }
 
 enum Spoken {

@@ -5,10 +5,10 @@
 //! every wait on a client has a deadline; connections are bounded.
 //! Does not know: tokens, routes, sessions.
 
-mod closing;
 mod connection;
 mod listener;
 mod pulse;
+mod rounds;
 mod worker;
 
 pub use connection::{Deadlines, Reserves};

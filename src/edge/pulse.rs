@@ -1,15 +1,15 @@
 //! The pulse of a connection: what it is doing, and by when it must have done it.
 //!
-//! Guarantees: noting a sign of life costs a few loads and stores and no timer; one lazy timer per connection asks for
-//! the deadline now and then.
-//! Does not know: what is read or written.
+//! Guarantees: noting a sign of life costs a few loads and stores, no timer and no clock; what has to be told to a
+//! connection reaches it even if it is asleep.
+//! Does not know: what is read or written, who goes round and asks.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -32,33 +32,44 @@ enum Phase {
     Idle,
 }
 
-/// What is due when a deadline has passed.
+/// What a connection can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Overdue {
+pub(super) enum Word {
+    /// Finish what is under way and end.
+    Drain,
+    /// A request head did not arrive in time.
+    HeadOverdue,
     /// The client never began, was idle for too long, or does not read: nobody is there to answer.
-    Close,
-    /// A request head did not arrive in time: 408.
-    Head,
+    Overdue,
 }
 
 #[derive(Debug)]
 pub(super) struct Pulse {
+    /// HTTP/2: bytes need not be the beginning of a request.
+    multiplexed: bool,
     phase: Cell<Phase>,
-    /// When the phase began. `None` until somebody asks: reading the clock on every request would cost more than the
-    /// whole pulse, and a deadline that begins with the first question is at most one interval late.
+    /// When the phase began, as far as anybody has asked: reading the clock on every request would cost more than the
+    /// whole pulse, and a deadline that begins with the first question is at most one round late.
     since: Cell<Option<Instant>>,
     active: Cell<u32>,
-    /// Since when a write has been waiting for the client to read.
-    blocked: Cell<Option<Instant>>,
+    /// A write waits for the client to read; with the time from when on that was seen.
+    blocked: Cell<bool>,
+    blocked_since: Cell<Option<Instant>>,
+    word: Cell<Option<Word>>,
+    sleeper: RefCell<Option<Waker>>,
 }
 
 impl Pulse {
-    pub(super) fn new() -> Rc<Self> {
+    pub(super) fn new(multiplexed: bool) -> Rc<Self> {
         Rc::new(Self {
+            multiplexed,
             phase: Cell::new(Phase::Fresh),
             since: Cell::new(None),
             active: Cell::new(0),
-            blocked: Cell::new(None),
+            blocked: Cell::new(false),
+            blocked_since: Cell::new(None),
+            word: Cell::new(None),
+            sleeper: RefCell::new(None),
         })
     }
 
@@ -69,34 +80,66 @@ impl Pulse {
         Answering(Rc::clone(self))
     }
 
-    /// What is overdue at `now`, or when to ask again.
-    pub(super) fn check(&self, now: Instant, deadlines: &Deadlines) -> Result<Instant, Overdue> {
-        if self.since.get().is_none() {
-            self.since.set(Some(now));
+    /// Tells the connection, and wakes it.
+    pub(super) fn tell(&self, word: Word) {
+        self.word.set(Some(word));
+        if let Some(sleeper) = &*self.sleeper.borrow() {
+            sleeper.wake_by_ref();
         }
-        let since = self.since.get().unwrap_or(now);
-        let (by, overdue) = match (self.phase.get(), self.blocked.get()) {
-            (_, Some(blocked)) => (blocked + deadlines.stall, Overdue::Close),
-            (Phase::Fresh, None) => (since + deadlines.first_byte, Overdue::Close),
-            (Phase::Head, None) => (since + deadlines.header, Overdue::Head),
-            (Phase::Idle, None) => (since + deadlines.idle, Overdue::Close),
-            (Phase::Busy, None) => return Ok(now + deadlines.interval()),
+    }
+
+    /// What the connection was told since it last asked. It is one task for life, so its first waker stays the right
+    /// one.
+    pub(super) fn told(&self, context: &Context<'_>) -> Option<Word> {
+        if self.sleeper.borrow().is_none() {
+            *self.sleeper.borrow_mut() = Some(context.waker().clone());
+        }
+        self.word.take()
+    }
+
+    /// What is overdue at `now`.
+    pub(super) fn overdue(&self, now: Instant, deadlines: &Deadlines) -> Option<Word> {
+        if self.blocked.get() {
+            return passed(&self.blocked_since, now, deadlines.stall).then_some(Word::Overdue);
+        }
+        let (patience, word) = match self.phase.get() {
+            Phase::Fresh => (deadlines.first_byte, Word::Overdue),
+            Phase::Head => (deadlines.header, Word::HeadOverdue),
+            Phase::Idle => (deadlines.idle, Word::Overdue),
+            Phase::Busy => return None,
         };
-        if now >= by { Err(overdue) } else { Ok(by.min(now + deadlines.interval())) }
+        passed(&self.since, now, patience).then_some(word)
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(None);
     }
 
     fn heard(&self) {
-        if matches!(self.phase.get(), Phase::Fresh | Phase::Idle) {
-            self.phase.set(Phase::Head);
-            self.since.set(None);
+        match self.phase.get() {
+            Phase::Fresh if self.multiplexed => self.enter(Phase::Idle),
+            Phase::Fresh => self.enter(Phase::Head),
+            Phase::Idle if !self.multiplexed => self.enter(Phase::Head),
+            Phase::Idle | Phase::Head | Phase::Busy => {}
         }
     }
 
     fn written(&self, blocked: bool) {
-        match (blocked, self.blocked.get()) {
-            (true, None) => self.blocked.set(Some(Instant::now())),
-            (false, Some(_)) => self.blocked.set(None),
-            (true, Some(_)) | (false, None) => {}
+        self.blocked.set(blocked);
+        if !blocked {
+            self.blocked_since.set(None);
+        }
+    }
+}
+
+/// Whether `patience` has passed since the first time this was asked.
+fn passed(since: &Cell<Option<Instant>>, now: Instant, patience: std::time::Duration) -> bool {
+    match since.get() {
+        Some(since) => now >= since + patience,
+        None => {
+            since.set(Some(now));
+            false
         }
     }
 }
@@ -110,8 +153,7 @@ impl Drop for Answering {
         let left = self.0.active.get() - 1;
         self.0.active.set(left);
         if left == 0 {
-            self.0.phase.set(Phase::Idle);
-            self.0.since.set(None);
+            self.0.enter(Phase::Idle);
         }
     }
 }
@@ -192,15 +234,10 @@ impl<S: Write + Unpin> Write for Watched<S> {
     }
 }
 
-impl Deadlines {
-    /// How often a connection is asked: a quarter of the shortest deadline, which is how late a deadline may be.
-    pub(super) fn interval(&self) -> Duration {
-        self.first_byte.min(self.header).min(self.idle).min(self.stall) / 4
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const DEADLINES: Deadlines = Deadlines {
@@ -211,35 +248,61 @@ mod tests {
     };
 
     #[track_caller]
-    fn overdue_after(pulse: &Pulse, secs: u64, expected: Overdue) {
+    fn overdue_after(pulse: &Pulse, secs: u64, expected: Word) {
         let start = Instant::now();
-        assert!(pulse.check(start, &DEADLINES).is_ok());
-        assert!(pulse.check(start + Duration::from_secs(secs) - Duration::from_millis(1), &DEADLINES).is_ok());
-        assert_eq!(pulse.check(start + Duration::from_secs(secs), &DEADLINES), Err(expected));
+        assert_eq!(pulse.overdue(start, &DEADLINES), None);
+        assert_eq!(pulse.overdue(start + Duration::from_secs(secs) - Duration::from_millis(1), &DEADLINES), None);
+        assert_eq!(pulse.overdue(start + Duration::from_secs(secs), &DEADLINES), Some(expected));
+    }
+
+    #[track_caller]
+    fn never_overdue(pulse: &Pulse) {
+        let start = Instant::now();
+        assert_eq!(pulse.overdue(start, &DEADLINES), None);
+        assert_eq!(pulse.overdue(start + Duration::from_secs(3600), &DEADLINES), None);
     }
 
     #[test]
     fn each_wait_has_its_own_deadline() {
-        let pulse = Pulse::new();
-        overdue_after(&pulse, 1, Overdue::Close);
+        let pulse = Pulse::new(false);
+        overdue_after(&pulse, 1, Word::Overdue);
         pulse.heard();
-        overdue_after(&pulse, 2, Overdue::Head);
+        overdue_after(&pulse, 2, Word::HeadOverdue);
         let answering = pulse.begin();
-        assert!(pulse.check(Instant::now() + Duration::from_secs(3600), &DEADLINES).is_ok());
-        pulse.blocked.set(Some(Instant::now()));
-        assert_eq!(pulse.check(Instant::now() + Duration::from_secs(4), &DEADLINES), Err(Overdue::Close));
+        never_overdue(&pulse);
+        pulse.written(true);
+        overdue_after(&pulse, 4, Word::Overdue);
         pulse.written(false);
+        never_overdue(&pulse);
         drop(answering);
-        overdue_after(&pulse, 3, Overdue::Close);
+        overdue_after(&pulse, 3, Word::Overdue);
     }
 
     #[test]
     fn bytes_of_the_same_head_do_not_buy_time() {
-        let pulse = Pulse::new();
+        let (pulse, start) = (Pulse::new(false), Instant::now());
         pulse.heard();
-        let start = Instant::now();
-        assert!(pulse.check(start, &DEADLINES).is_ok());
+        assert_eq!(pulse.overdue(start, &DEADLINES), None);
         pulse.heard();
-        assert_eq!(pulse.check(start + Duration::from_secs(2), &DEADLINES), Err(Overdue::Head));
+        assert_eq!(pulse.overdue(start + Duration::from_secs(2), &DEADLINES), Some(Word::HeadOverdue));
+    }
+
+    #[test]
+    fn frames_between_requests_do_not_keep_an_idle_connection() {
+        let (pulse, start) = (Pulse::new(true), Instant::now());
+        pulse.heard();
+        assert_eq!(pulse.overdue(start, &DEADLINES), None);
+        pulse.heard();
+        assert_eq!(pulse.overdue(start + Duration::from_secs(3), &DEADLINES), Some(Word::Overdue));
+    }
+
+    #[test]
+    fn the_last_of_several_answers_makes_it_idle() {
+        let pulse = Pulse::new(true);
+        let (first, second) = (pulse.begin(), pulse.begin());
+        drop(first);
+        never_overdue(&pulse);
+        drop(second);
+        overdue_after(&pulse, 3, Word::Overdue);
     }
 }

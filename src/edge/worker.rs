@@ -10,12 +10,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -23,12 +23,11 @@ use tracing::{debug, warn};
 use crate::gateway::{Gateway, Peer};
 
 use super::Deadlines;
-use super::closing::Closing;
 use super::connection::{self, Reserves};
+use super::rounds::Rounds;
 
 /// How long to leave the listener alone when descriptors have run out.
 const BREATHER: Duration = Duration::from_millis(50);
-const TIDY_EVERY: Duration = Duration::from_secs(1);
 const OVERLOADED: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
 x-portcullis: denied\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 101\r\n\r\n\
@@ -38,6 +37,8 @@ x-portcullis: denied\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 1
 #[derive(Clone, Debug)]
 pub struct Shift {
     pub deadlines: Deadlines,
+    /// How often deadlines are looked at, and so how late they may be.
+    pub round: Duration,
     pub reserves: Reserves,
     /// Over all workers.
     pub max_connections: usize,
@@ -104,17 +105,18 @@ async fn serve(
         Ok(listener) => listener,
         Err(error) => return warn!(error = &error as &dyn std::error::Error, "a worker could not listen"),
     };
-    let (connections, closing) = (TaskTracker::new(), Rc::new(Closing::default()));
-    let mut tidy = interval(TIDY_EVERY);
+    let (connections, rounds) = (TaskTracker::new(), Rc::new(Rounds::default()));
+    let mut round = interval(shift.round);
+    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
             () = drain.cancelled() => break,
-            _ = tidy.tick() => gateway.tidy(),
+            () = go_round(&mut round, &rounds, &gateway, &shift) => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
                     let peer = Peer::new(from, "http", &shift.trusted_proxies);
-                    admit(stream, peer, &gateway, &shift, &closing, &open, &connections);
+                    admit(stream, peer, &gateway, &shift, &rounds, &open, &connections);
                 }
                 Err(error) if is_clients_fault(&error) => {}
                 Err(error) => {
@@ -127,13 +129,30 @@ async fn serve(
     // What the kernel has already queued was promised a connection: closing the socket over it would reset it.
     while let Some(Ok((stream, from))) = futures_now(listener.accept()).await {
         let peer = Peer::new(from, "http", &shift.trusted_proxies);
-        admit(stream, peer, &gateway, &shift, &closing, &open, &connections);
+        admit(stream, peer, &gateway, &shift, &rounds, &open, &connections);
     }
     drop(listener);
-    closing.give();
+    rounds.drain();
     connections.close();
-    if timeout(shift.drain_timeout, connections.wait()).await.is_err() {
+    let drained = async {
+        tokio::select! {
+            () = connections.wait() => {}
+            // Deadlines hold to the end: a client that has stopped reading must not use up the whole drain.
+            () = go_round(&mut round, &rounds, &gateway, &shift) => {}
+        }
+    };
+    if timeout(shift.drain_timeout, drained).await.is_err() {
         warn!(open = connections.len(), "drain timeout: connections are cut");
+    }
+}
+
+/// Waits for the next round and goes it, for ever.
+async fn go_round(round: &mut Interval, rounds: &Rounds, gateway: &Gateway, shift: &Shift) {
+    loop {
+        round.tick().await;
+        let now = Instant::now();
+        rounds.go(now, &shift.deadlines);
+        gateway.tidy(now);
     }
 }
 
@@ -142,7 +161,7 @@ fn admit(
     peer: Peer,
     gateway: &Rc<Gateway>,
     shift: &Shift,
-    closing: &Rc<Closing>,
+    rounds: &Rc<Rounds>,
     open: &Arc<AtomicUsize>,
     connections: &TaskTracker,
 ) {
@@ -154,7 +173,7 @@ fn admit(
         return;
     }
     let served =
-        connection::serve(stream, peer, Rc::clone(gateway), shift.deadlines, shift.reserves, Rc::clone(closing));
+        connection::serve(stream, peer, Rc::clone(gateway), shift.deadlines, shift.reserves, Rc::clone(rounds));
     connections.spawn_local(async move {
         served.await;
         drop(place);

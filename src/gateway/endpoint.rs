@@ -69,6 +69,7 @@ async fn make(
             let Presented::Bearer(token) = Presented::read(&parts.headers)? else {
                 return Err(Refusal::UnknownScheme);
             };
+            let token = str::from_utf8(token).map_err(|_| Refusal::Token(TokenError::Malformed))?;
             body::read(incoming, bounds.body_bytes, bounds.body_timeout).await?;
             match smsgate::refresh(sessions, token, visit).await {
                 Err(Refused::Refresh(RefreshRefusal::Token(error @ TokenError::AccessPresented))) => {

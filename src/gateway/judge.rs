@@ -24,7 +24,8 @@ use super::{Charter, Visitor};
 
 /// What a request brought in `Authorization`.
 pub enum Presented<'a> {
-    Bearer(&'a str),
+    /// The token as it was sent; not even known to be text.
+    Bearer(&'a [u8]),
     Basic(Credentials),
 }
 
@@ -41,7 +42,7 @@ impl<'a> Presented<'a> {
         }
         let value = value.as_bytes();
         if let Some(token) = credentials_of(value, b"bearer") {
-            return str::from_utf8(token).map(Self::Bearer).map_err(|_| Refusal::Token(TokenError::Malformed));
+            return Ok(Self::Bearer(token));
         }
         if credentials_of(value, b"basic").is_some() {
             return Credentials::from_header(value).map(Self::Basic).map_err(|_| Refusal::MalformedBasic);
@@ -122,7 +123,7 @@ impl Judge {
         }
     }
 
-    fn bearer(&self, token: &str, now: Timestamp) -> Result<Rc<Admitted>, Refusal> {
+    fn bearer(&self, token: &[u8], now: Timestamp) -> Result<Rc<Admitted>, Refusal> {
         let charter = &*self.charter;
         let admitted = match self.verified.find(token) {
             Some(admitted) => {
@@ -133,7 +134,8 @@ impl Judge {
                 admitted
             }
             None => {
-                let verified = access::verify(token, &charter.ring, &charter.policy, now).map_err(Refusal::Token)?;
+                let text = str::from_utf8(token).map_err(|_| Refusal::Token(TokenError::Malformed))?;
+                let verified = access::verify(text, &charter.ring, &charter.policy, now).map_err(Refusal::Token)?;
                 let identity = Rc::new(identity_of_token(&verified)?);
                 let unasked = Cell::new(Good { epoch: u64::MAX, until: None });
                 let admitted = Rc::new(Admitted { verified: Arc::new(verified), identity, good: unasked });

@@ -5,6 +5,7 @@
 //! Does not know: how any step is done.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::header::HeaderValue;
 use http::{Request, Response};
@@ -34,9 +35,9 @@ impl Gateway {
         Self { charter, judge, upstream: Upstream::new(terms), request_ids: RequestIds::new() }
     }
 
-    /// Lets go of what has been idle for a while. To be called about every second.
-    pub fn tidy(&self) {
-        self.upstream.tidy();
+    /// Lets go of what has been idle for too long and gives up what was waited for in vain. To be called now and then.
+    pub fn tidy(&self, now: Instant) {
+        self.upstream.tidy(now);
     }
 
     /// When a request has reached us. To be taken before anything is awaited: it tells a race from a reuse.

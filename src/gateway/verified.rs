@@ -35,7 +35,7 @@ pub struct VerifiedTokens {
     generations: RefCell<Generations>,
 }
 
-type Tokens = HashMap<Box<str>, Rc<Admitted>, BuildHasherDefault<TailHasher>>;
+type Tokens = HashMap<Box<[u8]>, Rc<Admitted>, BuildHasherDefault<TailHasher>>;
 
 #[derive(Default)]
 struct Generations {
@@ -49,7 +49,7 @@ impl VerifiedTokens {
         Self { half: capacity / 2, generations: RefCell::default() }
     }
 
-    pub fn find(&self, token: &str) -> Option<Rc<Admitted>> {
+    pub fn find(&self, token: &[u8]) -> Option<Rc<Admitted>> {
         let mut generations = self.generations.borrow_mut();
         if let Some(admitted) = generations.young.get(token) {
             return Some(Rc::clone(admitted));
@@ -59,13 +59,13 @@ impl VerifiedTokens {
         Some(admitted)
     }
 
-    pub fn remember(&self, token: &str, admitted: &Rc<Admitted>) {
+    pub fn remember(&self, token: &[u8], admitted: &Rc<Admitted>) {
         if self.half > 0 {
             self.generations.borrow_mut().remember(token.into(), admitted, self.half);
         }
     }
 
-    pub fn forget(&self, token: &str) {
+    pub fn forget(&self, token: &[u8]) {
         let mut generations = self.generations.borrow_mut();
         generations.young.remove(token);
         generations.old.remove(token);
@@ -79,7 +79,7 @@ struct TailHasher(u64);
 
 impl Hasher for TailHasher {
     fn write(&mut self, bytes: &[u8]) {
-        // `str` hashes its bytes, then one byte more as its end.
+        // A slice hashes its length first, then its bytes.
         if let Some((rest, last)) = bytes.split_last_chunk::<8>() {
             let before = rest.last_chunk::<8>().copied().unwrap_or_default();
             // Base64 leaves bits unused in every byte: the product spreads what there is.
@@ -95,7 +95,7 @@ impl Hasher for TailHasher {
 }
 
 impl Generations {
-    fn remember(&mut self, token: Box<str>, admitted: &Rc<Admitted>, half: usize) {
+    fn remember(&mut self, token: Box<[u8]>, admitted: &Rc<Admitted>, half: usize) {
         if self.young.len() >= half {
             self.old = std::mem::take(&mut self.young);
         }

@@ -73,8 +73,9 @@ fn parsed<T>(id: Result<T, NotAnId>) -> Option<T> {
 
 #[derive(Deserialize)]
 struct IssueBody {
+    /// Wide enough for any number of seconds that a client may think of: what is too long is capped, not refused.
     #[serde(default)]
-    ttl: Option<i64>,
+    ttl: Option<i128>,
     #[serde(default)]
     scopes: Scopes,
     #[serde(default)]
@@ -129,11 +130,10 @@ fn parse_issue(body: &[u8]) -> Result<Request, Refused> {
         .filter(|body| body.trim_ascii_start().starts_with(b"{"))
         .and_then(|body| serde_json::from_slice(body).ok())
         .ok_or(Refused::Body(SHAPE))?;
-    let ttl_secs = match body.ttl.map(u64::try_from) {
-        None => None,
-        Some(Ok(secs)) => Some(secs),
-        Some(Err(_)) => return Err(Refused::Body("ttl must not be negative")),
-    };
+    if body.ttl.is_some_and(i128::is_negative) {
+        return Err(Refused::Body("ttl must not be negative"));
+    }
+    let ttl_secs = body.ttl.map(|secs| u64::try_from(secs).unwrap_or(u64::MAX));
     if let Some(device) = &body.device {
         for text in [&device.id, &device.name].into_iter().flatten() {
             if text.chars().count() > MAX_DEVICE_TEXT || text.chars().any(char::is_control) {

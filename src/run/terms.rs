@@ -4,6 +4,7 @@
 //! Does not know: anything but shapes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -171,6 +172,7 @@ pub(super) fn shift(config: &Config) -> Shift {
             idle: limits.idle_timeout,
             stall: limits.stall_timeout,
         },
+        round: round(config),
         // Twice what is allowed: what lies between is refused by us, with a body that says why.
         reserves: Reserves {
             headers: limits.max_headers * 2,
@@ -181,6 +183,15 @@ pub(super) fn shift(config: &Config) -> Shift {
         trusted_proxies: config.server.trusted_proxies.clone(),
         drain_timeout: config.server.drain_timeout,
     }
+}
+
+/// Often enough for the shortest deadline, and rarely enough that an idle gate is asleep.
+fn round(config: &Config) -> Duration {
+    let (limits, upstream) = (&config.limits, &config.upstream);
+    let client =
+        limits.first_byte_timeout.min(limits.header_timeout).min(limits.idle_timeout).min(limits.stall_timeout);
+    let shortest = client.min(upstream.first_byte_timeout);
+    (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
 }
 
 pub(super) fn upstream(config: &Config) -> Terms {

@@ -77,26 +77,31 @@ impl Store {
     /// new one descends from.
     ///
     /// # Errors
-    /// [`StoreError::Full`] at the total cap; [`StoreError::Overtaken`] if user or parent changed meanwhile.
+    /// [`StoreError::Full`] at the total cap, and where those that it descends from fill the user's; the session is not
+    /// kept then. [`StoreError::Overtaken`] if user or parent changed meanwhile.
     pub async fn issue(&self, session: Session, users: Users<'_>, now: Timestamp) -> Result<(), StoreError> {
         if self.memory.live() >= self.caps.sessions {
             return Err(StoreError::Full);
         }
         let (id, parent, subject, credential, granted) =
             (session.id, session.parent, session.subject.clone(), session.credential, session.granted.clone());
-        let lineage = self.lineage(parent, now).ok_or(StoreError::Overtaken)?;
-        self.make_room(&subject, &lineage)?;
+        let mut spared = self.lineage(parent, now).ok_or(StoreError::Overtaken)?;
+        spared.push(id);
+        if spared.len() > self.caps.sessions_per_user {
+            return Err(StoreError::Full);
+        }
         self.memory.insert(session);
         // Looked at only after the insertion: whoever changes the user or ends the parent does so before it looks for
         // sessions to end, so one of us sees the other.
         let parent_lives = self.lineage(parent, now).is_some();
         let same_user =
             users(&subject).is_some_and(|user| user.credential == credential && user.scopes.cover(&granted));
-        if parent_lives && same_user {
-            return Ok(());
+        if !(parent_lives && same_user) {
+            self.end(id).await?;
+            return Err(StoreError::Overtaken);
         }
-        self.end(id).await?;
-        Err(StoreError::Overtaken)
+        self.make_room(&subject, &spared);
+        Ok(())
     }
 
     /// Presents a refresh token: the rules decide and change the session in one step.
@@ -249,14 +254,11 @@ impl Store {
         ended
     }
 
-    /// `lineage` is spared: the new session would end with it.
-    fn make_room(&self, subject: &Subject, lineage: &[SessionId]) -> Result<(), StoreError> {
-        if lineage.len() >= self.caps.sessions_per_user {
-            return Err(StoreError::Full);
-        }
+    /// Ends the least recently used sessions above the cap. `spared` are a new one and those it would end with.
+    fn make_room(&self, subject: &Subject, spared: &[SessionId]) {
         let mut sessions = self.memory.of(subject);
-        let mut surplus = (sessions.len() + 1).saturating_sub(self.caps.sessions_per_user);
-        sessions.retain(|session| !lineage.contains(&session.id));
+        let mut surplus = sessions.len().saturating_sub(self.caps.sessions_per_user);
+        sessions.retain(|session| !spared.contains(&session.id));
         sessions.sort_by_key(|session| session.rotated_at);
         for session in sessions {
             if surplus == 0 {
@@ -264,7 +266,6 @@ impl Store {
             }
             surplus = surplus.saturating_sub(self.end_with_descendants(session.id));
         }
-        Ok(())
     }
 }
 

@@ -5,13 +5,16 @@
 //! Does not know: what is sent over them.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
 use super::upload::Upload;
 use super::waiting::Waiting;
@@ -28,18 +31,19 @@ pub(super) struct Connections {
     address: Address,
     connect_timeout: Duration,
     first_byte_timeout: Duration,
-    /// In ticks of [`Connections::tidy`].
-    keepalive: u64,
+    keepalive: Duration,
     most_idle: usize,
     idle: RefCell<Vec<Idle>>,
-    /// Counts the calls of [`Connections::tidy`]: a clock that costs nothing to read.
-    ticks: Cell<u64>,
+    /// All that are open, for as long as they are.
+    open: RefCell<Vec<Waiting>>,
+    /// When [`Connections::tidy`] was last called: a clock that costs nothing to read.
+    now: Cell<Instant>,
 }
 
 struct Idle {
     sender: SendRequest<Upload>,
     waiting: Waiting,
-    since: u64,
+    since: Instant,
 }
 
 /// A connection in use. Give it back once its answer has been read to the end; dropping it closes the connection.
@@ -57,10 +61,11 @@ impl Connections {
             address: terms.address.clone(),
             connect_timeout: terms.connect_timeout,
             first_byte_timeout: terms.first_byte_timeout,
-            keepalive: terms.keepalive.as_secs(),
+            keepalive: terms.keepalive,
             most_idle: if terms.keepalive.is_zero() { 0 } else { terms.most_idle },
             idle: RefCell::new(Vec::new()),
-            ticks: Cell::new(0),
+            open: RefCell::new(Vec::new()),
+            now: Cell::new(Instant::now()),
         }
     }
 
@@ -84,7 +89,8 @@ impl Connections {
             .await
             .map_err(UpstreamError::Exchange)?;
         let waiting = Waiting::default();
-        tokio::task::spawn_local(drive(connection, waiting.clone(), self.first_byte_timeout));
+        self.open.borrow_mut().push(waiting.clone());
+        tokio::task::spawn_local(drive(connection, waiting.clone()));
         Ok(Lease { sender, waiting, reused: false, home: Rc::clone(self) })
     }
 
@@ -95,11 +101,15 @@ impl Connections {
         Some(idle.remove(at))
     }
 
-    /// Drops what has been idle for too long. To be called about every second, which is what its ticks count.
-    pub(super) fn tidy(&self) {
-        let now = self.ticks.get() + 1;
-        self.ticks.set(now);
-        self.idle.borrow_mut().retain(|kept| !kept.sender.is_closed() && now - kept.since < self.keepalive.max(1));
+    /// Drops what has been idle for too long and gives up what keeps a request waiting for too long. To be called now and
+    /// then: how often is how late either may be.
+    pub(super) fn tidy(&self, now: Instant) {
+        self.now.set(now);
+        self.idle.borrow_mut().retain(|kept| !kept.sender.is_closed() && now < kept.since + self.keepalive);
+        self.open.borrow_mut().retain(|waiting| {
+            waiting.give_up(now, self.first_byte_timeout);
+            !waiting.is_over()
+        });
     }
 }
 
@@ -107,22 +117,19 @@ impl Lease {
     pub(super) fn give_back(self) {
         let mut idle = self.home.idle.borrow_mut();
         if !self.sender.is_closed() && idle.len() < self.home.most_idle {
-            idle.push(Idle { sender: self.sender, waiting: self.waiting, since: self.home.ticks.get() });
+            idle.push(Idle { sender: self.sender, waiting: self.waiting, since: self.home.now.get() });
         }
     }
 }
 
-/// Drives a connection until the sender is dropped, the upstream closes, or it keeps a request waiting for too long.
-/// Errors reach the request itself.
-async fn drive(connection: Connection<TokioIo<TcpStream>, Upload>, waiting: Waiting, patience: Duration) {
-    let mut connection = std::pin::pin!(connection);
-    let mut look = interval(patience / 4);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            _ = connection.as_mut() => return,
-            _ = look.tick() => if waiting.give_up(Instant::now(), patience) { return },
-        }
-    }
+/// Drives a connection until the sender is dropped, the upstream closes, or it is given up. Errors reach the request
+/// itself.
+async fn drive(connection: Connection<TokioIo<TcpStream>, Upload>, waiting: Waiting) {
+    let mut connection = pin!(connection);
+    poll_fn(|context| {
+        let ended = connection.as_mut().poll(context).is_ready();
+        if ended || waiting.in_vain(context) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    waiting.over();
 }

@@ -6,7 +6,7 @@
 //! Does not know: how a permit is earned, how errors are worded.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::HeaderValue;
 use http::uri::PathAndQuery;
@@ -92,14 +92,14 @@ impl Upstream {
         Ok(response.map(|body| Answer::relayed(body, lease, self.terms.idle_timeout)))
     }
 
-    /// Lets go of connections that nobody has used for a while. To be called about every second.
-    pub fn tidy(&self) {
-        self.connections.tidy();
+    /// Lets go of connections that nobody has used for a while, and gives up those that keep a request waiting for too
+    /// long. To be called now and then.
+    pub fn tidy(&self, now: Instant) {
+        self.connections.tidy(now);
     }
 
-    async fn exchange(&self, request: Request<Upload>) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+    async fn exchange(&self, mut request: Request<Upload>) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         let mut lease = self.connections.lease().await?;
-        let mut request = request;
         loop {
             request.body_mut().watched_by(&lease.waiting);
             lease.waiting.begin();
@@ -107,7 +107,7 @@ impl Upstream {
             lease.waiting.end();
             let mut failed = match answer {
                 Ok(response) => return Ok((response, lease)),
-                Err(_) if lease.waiting.in_vain() => return Err(UpstreamError::FirstByteTimeout),
+                Err(_) if lease.waiting.was_in_vain() => return Err(UpstreamError::FirstByteTimeout),
                 Err(failed) => failed,
             };
             // hyper hands the request back only if it had not begun to write it: the one case in which a second try

@@ -2,10 +2,12 @@
 
 pub mod forge;
 mod gate;
+mod h2;
 mod request;
 mod run;
 mod upstream;
 
+pub use self::h2::exchange_h2;
 pub use gate::{Gate, Start, user};
 pub use request::{Answer, Call, Connection, exchange};
 pub use run::{Ended, Run};

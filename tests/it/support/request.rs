@@ -1,7 +1,7 @@
 //! Requests to a gate, and its answers, over one plain socket each.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use base64::Engine;
@@ -96,6 +96,12 @@ impl Connection {
     #[track_caller]
     pub fn write(&mut self, raw: &[u8]) {
         self.reader.get_mut().write_all(raw).unwrap();
+    }
+
+    /// Says that nothing more will be written.
+    pub fn end(&mut self) {
+        // It fails if the gate has closed the connection already, which is as well.
+        let _ = self.reader.get_ref().shutdown(Shutdown::Write);
     }
 
     /// The next answer; `None` if the connection was closed instead.

@@ -13,6 +13,8 @@ pub struct Seen {
     /// Names as they were spelled on the wire, in order.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// Fields behind a chunked body.
+    pub trailers: Vec<(String, String)>,
 }
 
 impl Seen {
@@ -96,32 +98,38 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     let first = line(reader)?;
     let mut words = first.split(' ');
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut headers = Vec::new();
-    loop {
-        let line = line(reader)?;
-        if line.is_empty() {
-            break;
-        }
-        let (name, value) = line.split_once(':')?;
-        headers.push((name.to_owned(), value.trim().to_owned()));
-    }
-    let mut seen = Seen { method, target, headers, body: Vec::new() };
+    let headers = fields(reader)?;
+    let mut seen = Seen { method, target, headers, body: Vec::new(), trailers: Vec::new() };
     if let Some(length) = seen.header("content-length") {
         seen.body = vec![0; length.parse().ok()?];
         reader.read_exact(&mut seen.body).ok()?;
     } else if seen.header("transfer-encoding").is_some() {
         loop {
             let size = usize::from_str_radix(line(reader)?.split(';').next()?.trim(), 16).ok()?;
+            if size == 0 {
+                seen.trailers = fields(reader)?;
+                break;
+            }
             let mut chunk = vec![0; size];
             reader.read_exact(&mut chunk).ok()?;
             line(reader)?;
-            if size == 0 {
-                break;
-            }
             seen.body.extend_from_slice(&chunk);
         }
     }
     Some(seen)
+}
+
+/// Fields up to the empty line.
+fn fields(reader: &mut BufReader<TcpStream>) -> Option<Vec<(String, String)>> {
+    let mut fields = Vec::new();
+    loop {
+        let line = line(reader)?;
+        if line.is_empty() {
+            return Some(fields);
+        }
+        let (name, value) = line.split_once(':')?;
+        fields.push((name.to_owned(), value.trim().to_owned()));
+    }
 }
 
 fn line(reader: &mut BufReader<TcpStream>) -> Option<String> {

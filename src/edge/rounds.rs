@@ -1,0 +1,52 @@
+//! The rounds of one worker: every now and then each of its connections is asked for its pulse.
+//!
+//! Guarantees: one timer serves all connections; a connection hears of the end of its patience, or that it is time to
+//! go, even if it joined a moment ago.
+//! Does not know: what a connection does with the word.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::time::Instant;
+
+use super::Deadlines;
+use super::pulse::{Pulse, Word};
+
+#[derive(Default)]
+pub(super) struct Rounds {
+    connections: RefCell<Vec<Weak<Pulse>>>,
+    draining: Cell<bool>,
+}
+
+impl Rounds {
+    pub(super) fn join(&self, pulse: &Rc<Pulse>) {
+        self.connections.borrow_mut().push(Rc::downgrade(pulse));
+        if self.draining.get() {
+            pulse.tell(Word::Drain);
+        }
+    }
+
+    /// Asks every connection, and tells those whose patience has ended.
+    pub(super) fn go(&self, now: Instant, deadlines: &Deadlines) {
+        self.each(|pulse| {
+            if let Some(word) = pulse.overdue(now, deadlines) {
+                pulse.tell(word);
+            }
+        });
+    }
+
+    /// Tells every connection, and all that join from now on, to finish.
+    pub(super) fn drain(&self) {
+        self.draining.set(true);
+        self.each(|pulse| pulse.tell(Word::Drain));
+    }
+
+    fn each(&self, visit: impl Fn(&Pulse)) {
+        self.connections.borrow_mut().retain(|connection| match connection.upgrade() {
+            Some(pulse) => {
+                visit(&pulse);
+                true
+            }
+            None => false,
+        });
+    }
+}

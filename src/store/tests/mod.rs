@@ -1,0 +1,328 @@
+//! The store: bounds, what is remembered and for how long, and many hands at once.
+//!
+//! Guarantees: every instant is an argument; every file lies in a folder of its own.
+//! Does not know: the rules row by row; those are tested where they stand.
+
+mod model;
+mod snapshots;
+mod steps;
+
+use std::future::Future;
+use std::sync::Barrier;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::runtime::Builder;
+
+use crate::token::tests::{T0, moved, policy, session};
+use crate::token::{ALL_ANY, AccessOverlap, CredentialVersion, Profile, SETTLE, Scopes, TokenKind};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn run<F: Future>(future: F) -> F::Output {
+    Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+fn open(folder: &TempDir, per_user: usize, policy: &Policy) -> Store {
+    let caps = Caps { sessions: 10_000, sessions_per_user: per_user };
+    Store::open(folder.path().join("sessions.snapshot"), caps, Arc::new(policy.clone())).unwrap()
+}
+
+fn access(session: SessionId, generation: u32) -> TokenId {
+    TokenId { session, generation, kind: TokenKind::Access }
+}
+
+fn empty() -> (TempDir, Store) {
+    capped(10_000, 1000)
+}
+
+fn capped(sessions: usize, sessions_per_user: usize) -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let caps = Caps { sessions, sessions_per_user };
+    let store = Store::open(folder.path().join("s"), caps, Arc::new(policy())).unwrap();
+    (folder, store)
+}
+
+/// A user with the password of the sessions made here, who may have everything.
+fn known(_: &Subject) -> Option<Standing> {
+    Some(Standing { scopes: Scopes::new([ALL_ANY]), credential: CredentialVersion([7; 8]) })
+}
+
+/// Signs in as number `id`, so many seconds after the beginning.
+fn sign_in(store: &Store, id: u64, subject: &str, second: u32) -> Result<SessionId, StoreError> {
+    let now = T0 + SECOND * second;
+    let session = session(id, subject, now, &policy());
+    let id = session.id;
+    run(store.issue(session, &known, now)).map(|()| id)
+}
+
+/// Mints a session with a token of `parent`.
+fn mint(store: &Store, id: u64, parent: SessionId, second: u32) -> Result<SessionId, StoreError> {
+    let now = T0 + SECOND * second;
+    let session = Session { parent: Some(parent), ..session(id, "anna", now, &policy()) };
+    let id = session.id;
+    run(store.issue(session, &known, now)).map(|()| id)
+}
+
+fn refresh(store: &Store, id: SessionId, generation: u32, now: Timestamp) -> Rotation {
+    let presented = Presented { session: id, generation, profile: Profile::Smsgate, arrived_at: now, address: None };
+    run(store.rotate(&presented, &known, &"key".into(), now)).unwrap()
+}
+
+fn live(store: &Store, ids: &[SessionId]) -> Vec<bool> {
+    ids.iter().map(|id| store.find(*id).is_some()).collect()
+}
+
+#[test]
+fn at_the_cap_per_user_the_least_recently_used_session_ends() {
+    let (_folder, store) = capped(10_000, 3);
+    let ids: Vec<_> = (1..=3).map(|n| sign_in(&store, n.into(), "anna", n).unwrap()).collect();
+    let ben = sign_in(&store, 9, "ben", 0).unwrap();
+    // Used, the oldest is no longer the one to go.
+    assert!(matches!(refresh(&store, ids[0], 0, T0 + SECOND * 10), Rotation::Rotated(_)));
+    let fourth = sign_in(&store, 4, "anna", 11).unwrap();
+    assert_eq!(live(&store, &[ids[0], ids[1], ids[2], fourth, ben]), [true, false, true, true, true]);
+    assert_eq!(store.access_standing(access(ids[1], 0), T0 + SECOND * 11), AccessStanding::Ended);
+    for n in 5..20 {
+        sign_in(&store, n.into(), "anna", 20 + n).unwrap();
+        assert_eq!((store.sessions_of(&Subject::new("anna"), T0 + SECOND * 60).len(), store.live()), (3, 4));
+    }
+}
+
+#[test]
+fn a_session_that_makes_room_takes_those_minted_with_its_tokens_along() {
+    let (_folder, store) = capped(10_000, 4);
+    let parent = sign_in(&store, 1, "anna", 1).unwrap();
+    let child = mint(&store, 2, parent, 2).unwrap();
+    let grandchild = mint(&store, 3, child, 3).unwrap();
+    let other = sign_in(&store, 4, "anna", 4).unwrap();
+    let new = sign_in(&store, 5, "anna", 5).unwrap();
+    assert_eq!(live(&store, &[parent, child, grandchild, other, new]), [false, false, false, true, true]);
+}
+
+#[test]
+fn a_session_never_makes_room_for_one_that_descends_from_it() {
+    let (_folder, store) = capped(10_000, 3);
+    let parent = sign_in(&store, 1, "anna", 1).unwrap();
+    let other = sign_in(&store, 2, "anna", 2).unwrap();
+    let child = mint(&store, 3, parent, 3).unwrap();
+    let second = mint(&store, 4, parent, 4).unwrap();
+    assert_eq!(live(&store, &[parent, other, child, second]), [true, false, true, true]);
+    let third = mint(&store, 5, parent, 5).unwrap();
+    assert_eq!(live(&store, &[parent, child, second, third]), [true, false, true, true]);
+    // Where nothing else is left to go, there is no room.
+    let grandchild = mint(&store, 6, third, 6).unwrap();
+    assert_eq!(live(&store, &[parent, second, third, grandchild]), [true, false, true, true]);
+    assert!(matches!(mint(&store, 7, grandchild, 7), Err(StoreError::Full)));
+    assert_eq!(live(&store, &[parent, third, grandchild]), [true, true, true]);
+}
+
+#[test]
+fn a_sign_in_that_is_refused_ends_nobody() {
+    let (_folder, store) = capped(10_000, 1);
+    let first = sign_in(&store, 1, "anna", 1).unwrap();
+    let late = session(2, "anna", T0, &policy());
+    assert!(matches!(run(store.issue(late, &|_| None, T0)), Err(StoreError::Overtaken)));
+    assert_eq!((live(&store, &[first]), store.live()), (vec![true], 1));
+}
+
+#[test]
+fn at_the_total_cap_nobody_signs_in_until_something_ends() {
+    let (_folder, store) = capped(2, 2);
+    let anna = sign_in(&store, 1, "anna", 1).unwrap();
+    sign_in(&store, 2, "ben", 1).unwrap();
+    assert!(matches!(sign_in(&store, 3, "cleo", 2), Err(StoreError::Full)));
+    assert!(matches!(refresh(&store, anna, 0, T0 + SECOND * 3), Rotation::Rotated(_)), "refreshing goes on");
+    assert!(run(store.end(anna)).unwrap());
+    sign_in(&store, 3, "cleo", 4).unwrap();
+    let after_all = T0 + policy().session_ttl + SECOND * 10;
+    store.sweep(after_all);
+    assert_eq!((store.live(), store.is_empty()), (0, true));
+}
+
+#[test]
+fn a_tombstone_stands_until_the_last_access_token_has_expired() {
+    let policy = policy();
+    let (_folder, store) = empty();
+    let id = sign_in(&store, 1, "anna", 0).unwrap();
+    assert!(matches!(refresh(&store, id, 0, T0 + SECOND * 100), Rotation::Rotated(_)));
+    assert!(run(store.end(id)).unwrap());
+    assert!(!run(store.end(id)).unwrap(), "it had ended");
+    let over = T0 + SECOND * 100 + policy.access_ttl + policy.leeway;
+    for (now, expected) in [
+        (T0 + SECOND * 101, AccessStanding::Ended),
+        (moved(over, -1), AccessStanding::Ended),
+        (over, AccessStanding::Good { until: None }),
+    ] {
+        store.sweep(now);
+        for generation in [0, 1, 2] {
+            assert_eq!(store.access_standing(access(id, generation), now), expected);
+        }
+    }
+    assert_eq!(refresh(&store, id, 1, over), Rotation::Refused(RotationRefusal::Unknown));
+}
+
+#[test]
+fn an_expired_session_leaves_a_tombstone_as_long_as_it_has_an_access_token() {
+    let policy = Policy { refresh_ttl: Duration::from_mins(5), ..policy() };
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder, 10, &policy);
+    let session = session(1, "anna", T0, &policy);
+    let id = session.id;
+    run(store.issue(session, &known, T0)).unwrap();
+    let idle_end = T0 + policy.refresh_ttl;
+    store.sweep(moved(idle_end, -1));
+    assert_eq!(store.live(), 1);
+    store.sweep(idle_end);
+    assert_eq!(store.live(), 0);
+    assert_eq!(store.access_standing(access(id, 0), idle_end), AccessStanding::Ended);
+    assert_eq!(refresh(&store, id, 0, idle_end), Rotation::Refused(RotationRefusal::Ended));
+}
+
+#[test]
+fn a_session_ends_when_the_one_whose_token_minted_it_expires() {
+    let policy = policy();
+    let (_folder, store) = empty();
+    let parent = sign_in(&store, 1, "anna", 0).unwrap();
+    let child = mint(&store, 2, parent, 1).unwrap();
+    let halfway = T0 + policy.refresh_ttl / 2;
+    assert!(matches!(refresh(&store, child, 0, halfway), Rotation::Rotated(_)));
+    let parent_expires = T0 + policy.refresh_ttl;
+    // Before a sweep has found out, too.
+    assert_eq!(refresh(&store, child, 1, parent_expires), Rotation::Refused(RotationRefusal::Ended));
+    assert!(matches!(mint(&store, 3, child, 720 * 3600), Err(StoreError::Overtaken)));
+    store.sweep(parent_expires);
+    assert_eq!(live(&store, &[parent, child]), [false, false]);
+    assert_eq!(store.access_standing(access(child, 1), parent_expires), AccessStanding::Ended);
+}
+
+#[test]
+fn a_sign_in_is_overtaken_by_a_change_of_its_user() {
+    let (_folder, store) = empty();
+    let read_only = Scopes::new(["messages:read"]);
+    type Now = fn(Scopes) -> Option<Standing>;
+    let changes: [(&str, Now); 3] = [
+        ("removed", |_| None),
+        ("another password", |scopes| Some(Standing { scopes, credential: CredentialVersion([8; 8]) })),
+        ("fewer scopes", |scopes| Some(Standing { scopes, credential: CredentialVersion([7; 8]) })),
+    ];
+    for (n, (name, now)) in changes.iter().enumerate() {
+        let session = session(n as u64, "anna", T0, &policy());
+        let id = session.id;
+        let outcome = run(store.issue(session, &|_| now(read_only.clone()), T0));
+        assert!(matches!(outcome, Err(StoreError::Overtaken)), "{name}");
+        assert_eq!((store.find(id), store.live()), (None, 0), "{name}");
+        assert_eq!(store.access_standing(access(id, 0), T0), AccessStanding::Ended, "{name}");
+    }
+}
+
+#[test]
+fn minting_is_overtaken_by_the_end_of_the_parent() {
+    let (_folder, store) = empty();
+    let unknown = session(9, "anna", T0, &policy()).id;
+    assert!(matches!(mint(&store, 1, unknown, 0), Err(StoreError::Overtaken)));
+    let parent = sign_in(&store, 2, "anna", 0).unwrap();
+    assert!(run(store.end(parent)).unwrap());
+    assert!(matches!(mint(&store, 3, parent, 1), Err(StoreError::Overtaken)));
+    assert_eq!(store.live(), 0);
+}
+
+#[test]
+fn ending_a_subject_ends_all_its_sessions_and_nobody_elses() {
+    let (_folder, store) = empty();
+    let anna: Vec<_> = (1..=5).map(|n| sign_in(&store, n, "anna", 0).unwrap()).collect();
+    let ben = sign_in(&store, 9, "ben", 0).unwrap();
+    run(store.end_subject(&Subject::new("anna"))).unwrap();
+    run(store.end_subject(&Subject::new("nobody"))).unwrap();
+    assert_eq!(live(&store, &anna), [false; 5]);
+    assert_eq!((live(&store, &[ben]), store.live()), (vec![true], 1));
+}
+
+/// Runs `work` on several threads that begin at the same moment.
+fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = Barrier::new(threads);
+    let (work, barrier) = (&work, &barrier);
+    std::thread::scope(|scope| {
+        let begin = |thread| {
+            scope.spawn(move || {
+                barrier.wait();
+                work(thread)
+            })
+        };
+        let handles: Vec<_> = (0..threads).map(begin).collect();
+        handles.into_iter().map(|handle| handle.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn of_many_who_present_one_token_at_once_one_gets_a_successor() {
+    for _ in 0..20 {
+        let (_folder, store) = empty();
+        let id = sign_in(&store, 1, "anna", 0).unwrap();
+        for generation in 0..5 {
+            let now = T0 + SECOND * (10 + generation);
+            let outcomes = at_once(50, |_| refresh(&store, id, generation, now));
+            let rotated = outcomes.iter().filter(|outcome| matches!(outcome, Rotation::Rotated(_))).count();
+            let raced = outcomes.iter().filter(|outcome| matches!(outcome, Rotation::Raced)).count();
+            assert_eq!((rotated, raced), (1, 49));
+            store.answered(id, generation + 1, now + SETTLE);
+        }
+        assert_eq!(store.find(id).unwrap().generation, 5);
+        // Later the same token is a theft, and ends the session once.
+        let outcomes = at_once(50, |_| refresh(&store, id, 4, T0 + SECOND * 60));
+        assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Rotation::Reused(_))).count(), 1);
+        assert_eq!((store.find(id), store.live()), (None, 0));
+    }
+}
+
+#[test]
+fn with_a_window_all_who_present_one_token_at_once_get_the_same_successor() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder, 10, &Policy { retry_window: Duration::from_secs(10), ..policy() });
+    let id = sign_in(&store, 1, "anna", 0).unwrap();
+    let outcomes = at_once(50, |_| refresh(&store, id, 0, T0 + SECOND));
+    let rotated = outcomes.iter().filter(|outcome| matches!(outcome, Rotation::Rotated(_))).count();
+    assert_eq!(rotated, 1);
+    for outcome in outcomes {
+        let (Rotation::Rotated(next) | Rotation::Retried(next)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(Some(*next), store.find(id));
+    }
+}
+
+#[test]
+fn nobody_slips_in_while_a_user_is_signed_out_everywhere() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    for round in 0..50 {
+        let (_folder, store) = empty();
+        let gone = AtomicBool::new(false);
+        let users = |subject: &Subject| known(subject).filter(|_| !gone.load(Ordering::SeqCst));
+        let parent = sign_in(&store, 999, "anna", 0).unwrap();
+        at_once(8, |thread| {
+            if thread == 0 {
+                gone.store(true, Ordering::SeqCst);
+                run(store.users_changed(&users)).unwrap();
+                return;
+            }
+            for n in 0..20 {
+                let id = u64::try_from(thread * 100 + n).unwrap();
+                let parent = (n % 2 == 0).then_some(parent);
+                let session = Session { parent, ..session(id, "anna", T0, &policy()) };
+                // Taken or overtaken: what counts is what is left.
+                let _ = run(store.issue(session, &users, T0));
+            }
+        });
+        assert_eq!((store.live(), store.sessions_of(&Subject::new("anna"), T0).len()), (0, 0), "round {round}");
+    }
+}
+
+#[test]
+fn sessions_are_listed_newest_sign_in_first() {
+    let (_folder, store) = empty();
+    let ids: Vec<_> = (1..=3).map(|n| sign_in(&store, n.into(), "anna", n).unwrap()).collect();
+    assert!(matches!(refresh(&store, ids[0], 0, T0 + SECOND * 50), Rotation::Rotated(_)));
+    let listed: Vec<_> =
+        store.sessions_of(&Subject::new("anna"), T0 + SECOND * 60).iter().map(|session| session.id).collect();
+    assert_eq!(listed, [ids[2], ids[1], ids[0]]);
+}
