@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+// Measured beside the system's allocator: less memory per idle connection, and less time per request.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     portcullis::keys::install_crypto();
     portcullis::command::main()

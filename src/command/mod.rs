@@ -18,6 +18,17 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Config, LoadOptions, Mistake};
 
 const CONFIGURATION: u8 = 78;
+const EXIT_CODES: &str = "Exit codes: 0 well, 1 failed while running, 2 wrong usage, 78 wrong configuration.";
+const SIGNALS: &str = "Signals: TERM and INT drain and end, a second one ends at once.";
+const GUIDE: &str = "\
+Settings are read from defaults, then the file, then the environment, then these flags; the last one wins.
+  PORTCULLIS_SERVER__LISTEN=0.0.0.0:8080 portcullis        a variable for every key: PORTCULLIS_SECTION__KEY
+  portcullis --set token.access_ttl=5m                     any key as a flag
+  portcullis check --upstream http://127.0.0.1:3000        say all that is wrong, start nothing
+
+First steps:
+  portcullis demo                                          see it work, nothing else needed
+  portcullis hash-password                                 make the password_hash of a user for users.toml";
 
 /// A gate in front of an HTTP API: validates the access JWT of every request, and issues, rotates and revokes those
 /// tokens itself
@@ -27,18 +38,7 @@ const CONFIGURATION: u8 = 78;
     version,
     arg_required_else_help = false,
     args_conflicts_with_subcommands = true,
-    after_help = "\
-Settings are read from defaults, then the file, then the environment, then these flags; the last one wins.
-  PORTCULLIS_SERVER__LISTEN=0.0.0.0:8080 portcullis        a variable for every key: PORTCULLIS_SECTION__KEY
-  portcullis --set token.access_ttl=5m                     any key as a flag
-  portcullis check --upstream http://127.0.0.1:3000        say all that is wrong, start nothing
-
-First steps:
-  portcullis demo                                          see it work, nothing else needed
-  portcullis hash-password                                 make the password_hash of a user for users.toml
-
-Exit codes: 0 well, 1 failed while running, 2 wrong usage, 78 wrong configuration.
-Signals: TERM and INT drain and end, a second one ends at once."
+    after_help = format!("{GUIDE}\n\n{EXIT_CODES}\n{SIGNALS}")
 )]
 struct Cli {
     #[command(flatten)]
@@ -71,16 +71,22 @@ struct Settings {
 #[derive(Subcommand)]
 enum Verb {
     /// Run the gate (what happens without a command)
+    #[command(after_help = format!("{EXIT_CODES}\n{SIGNALS}"))]
     Serve(Settings),
     /// Say all that is wrong with the configuration, keys and users file, and start nothing
+    #[command(after_help = EXIT_CODES)]
     Check(Settings),
     /// Print the configuration in effect and where each value comes from; secrets are hidden
+    #[command(after_help = EXIT_CODES)]
     Config(Settings),
     /// Show the whole story with a sample SMS API, in one process
+    #[command(after_help = EXIT_CODES)]
     Demo(demo::DemoArgs),
     /// Make the password_hash of a user: reads the password from the terminal or standard input
+    #[command(after_help = EXIT_CODES)]
     HashPassword,
     /// Make a secret or private key
+    #[command(after_help = EXIT_CODES)]
     Keygen(keygen::KeygenArgs),
 }
 

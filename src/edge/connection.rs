@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::Request;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -26,6 +26,7 @@ use crate::gateway::{Gateway, Peer};
 
 use super::pulse::{Pulse, Tracked, Watched, Word};
 use super::rounds::Rounds;
+use super::worker::Place;
 
 /// How long each wait on a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -55,60 +56,73 @@ const TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-type: ap
 x-portcullis: denied\r\nconnection: close\r\ncontent-length: 119\r\n\r\n\
 {\"message\":\"Request head did not arrive in time\",\"error\":\"invalid_request\",\"error_description\":\"request head too slow\"}";
 
+/// What every connection of a worker is served with.
+pub(super) struct Service {
+    pub(super) gateway: Gateway,
+    pub(super) rounds: Rounds,
+    pub(super) deadlines: Deadlines,
+    pub(super) reserves: Reserves,
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Tracked>, Infallible>>>>;
+
 /// Serves a connection until either side ends it.
-pub(super) async fn serve(
-    stream: TcpStream,
-    peer: Peer,
-    gateway: Rc<Gateway>,
-    deadlines: Deadlines,
-    reserves: Reserves,
-    rounds: Rc<Rounds>,
-) {
+pub(super) async fn serve(stream: TcpStream, peer: Peer, service: Rc<Service>, _place: Place) {
     // Small answers leave at once; failing only costs latency.
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(version)) = timeout(deadlines.first_byte, version_of(&stream)).await else {
+    let Ok(Ok(version)) = timeout(service.deadlines.first_byte, version_of(&stream)).await else {
         return;
     };
-    let pulse = Pulse::new(matches!(version, Spoken::Http2));
-    rounds.join(&pulse);
-    let io = Watched { stream: TokioIo::new(stream), pulse: Rc::clone(&pulse) };
-    let service = {
-        let (pulse, peer) = (Rc::clone(&pulse), Rc::new(peer));
-        service_fn(move |request: Request<Incoming>| {
-            let answering = pulse.begin();
-            let (gateway, peer) = (Rc::clone(&gateway), Rc::clone(&peer));
-            let arrived_at = gateway.arrival();
-            async move {
-                let response = gateway.handle(request, &peer, arrived_at).await;
-                Ok::<_, Infallible>(response.map(|answer| Tracked { answer, _answering: answering }))
-            }
-        })
-    };
-    // An error of a connection is the client's going away or speaking nonsense; hyper has answered what can be answered.
+    // Boxed: each connection keeps room for one protocol and not for both.
     match version {
-        Spoken::Http1 => {
-            let mut connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(None)
-                .max_headers(reserves.headers)
-                .max_buf_size(reserves.header_bytes)
-                .serve_connection(io, service);
-            match run(&mut connection, &pulse, |connection| connection.graceful_shutdown()).await {
-                Some(Word::HeadOverdue) => {
-                    let mut stream = connection.into_parts().io.stream.into_inner();
-                    let _ = timeout(deadlines.stall, farewell(&mut stream)).await;
-                }
-                Some(Word::Overdue | Word::Drain) | None => {}
-            }
+        Spoken::Http1 => Box::pin(http1(stream, Rc::new(peer), service)).await,
+        Spoken::Http2 => Box::pin(http2(stream, Rc::new(peer), service)).await,
+    }
+}
+
+// An error of a connection is the client's going away or speaking nonsense; hyper has answered what can be answered.
+
+async fn http1(stream: TcpStream, peer: Rc<Peer>, service: Rc<Service>) {
+    let pulse = Pulse::new(false);
+    service.rounds.join(&pulse);
+    let stream = Watched { stream: TokioIo::new(stream), pulse: Rc::clone(&pulse) };
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(service.reserves.headers)
+        .max_buf_size(service.reserves.header_bytes)
+        .serve_connection(stream, service_fn(answering(Rc::clone(&service), peer, Rc::clone(&pulse))));
+    match run(&mut connection, &pulse, |connection| connection.graceful_shutdown()).await {
+        Some(Word::HeadOverdue) => {
+            let mut stream = connection.into_parts().io.stream.into_inner();
+            let _ = timeout(service.deadlines.stall, farewell(&mut stream)).await;
         }
-        Spoken::Http2 => {
-            let mut connection = http2::Builder::new(Local)
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(reserves.h2_streams)
-                .max_header_list_size(u32::try_from(reserves.header_bytes).unwrap_or(u32::MAX))
-                .serve_connection(io, service);
-            run(&mut connection, &pulse, |connection| connection.graceful_shutdown()).await;
-        }
+        Some(Word::Overdue | Word::Drain) | None => {}
+    }
+}
+
+async fn http2(stream: TcpStream, peer: Rc<Peer>, service: Rc<Service>) {
+    let pulse = Pulse::new(true);
+    service.rounds.join(&pulse);
+    let stream = Watched { stream: TokioIo::new(stream), pulse: Rc::clone(&pulse) };
+    let mut connection = http2::Builder::new(Local)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(service.reserves.h2_streams)
+        .max_header_list_size(u32::try_from(service.reserves.header_bytes).unwrap_or(u32::MAX))
+        .serve_connection(stream, service_fn(answering(Rc::clone(&service), peer, Rc::clone(&pulse))));
+    run(&mut connection, &pulse, |connection| connection.graceful_shutdown()).await;
+}
+
+/// Answers one request. Boxed, as hyper keeps the room for a future as long as the connection, idle or not.
+fn answering(service: Rc<Service>, peer: Rc<Peer>, pulse: Rc<Pulse>) -> impl Fn(Request<Incoming>) -> Answering {
+    move |request| {
+        let answering = pulse.begin();
+        let arrived_at = service.gateway.arrival();
+        let (service, peer) = (Rc::clone(&service), Rc::clone(&peer));
+        Box::pin(async move {
+            let response = service.gateway.handle(Box::new(request), &peer, arrived_at).await;
+            Ok(response.map(|answer| Tracked { answer, _answering: answering }))
+        })
     }
 }
 

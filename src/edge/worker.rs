@@ -5,7 +5,7 @@
 //! Does not know: what a request is about.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 use crate::gateway::{Gateway, Peer};
 
 use super::Deadlines;
-use super::connection::{self, Reserves};
+use super::connection::{self, Reserves, Service};
 use super::rounds::Rounds;
 
 /// How long to leave the listener alone when descriptors have run out.
@@ -75,7 +75,16 @@ impl Crew {
                 // The same call succeeded a moment ago on the thread that started us.
                 let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
                 match runtime {
-                    Ok(runtime) => runtime.block_on(serve(listener, Rc::new(gateway()), shift, drain, open)),
+                    Ok(runtime) => runtime.block_on(async {
+                        let service = Service {
+                            gateway: gateway(),
+                            rounds: Rounds::default(),
+                            deadlines: shift.deadlines,
+                            reserves: shift.reserves,
+                        };
+                        let (service, connections) = (Rc::new(service), TaskTracker::new());
+                        Worker { service, shift, open, connections }.work(listener, drain).await;
+                    }),
                     Err(error) => warn!(error = &error as &dyn std::error::Error, "a worker could not start"),
                 }
             };
@@ -94,94 +103,81 @@ impl Crew {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    gateway: Rc<Gateway>,
+/// One worker, on its thread.
+struct Worker {
+    service: Rc<Service>,
     shift: Shift,
-    drain: CancellationToken,
     open: Arc<AtomicUsize>,
-) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => return warn!(error = &error as &dyn std::error::Error, "a worker could not listen"),
-    };
-    let (connections, rounds) = (TaskTracker::new(), Rc::new(Rounds::default()));
-    let mut round = interval(shift.round);
-    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            () = drain.cancelled() => break,
-            () = go_round(&mut round, &rounds, &gateway, &shift) => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => {
-                    let peer = Peer::new(from, "http", &shift.trusted_proxies);
-                    admit(stream, peer, &gateway, &shift, &rounds, &open, &connections);
-                }
-                Err(error) if is_clients_fault(&error) => {}
-                Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "cannot accept");
-                    sleep(BREATHER).await;
+    connections: TaskTracker,
+}
+
+impl Worker {
+    async fn work(&self, listener: TcpListener, drain: CancellationToken) {
+        let listener = match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return warn!(error = &error as &dyn std::error::Error, "a worker could not listen"),
+        };
+        let mut round = interval(self.shift.round);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = drain.cancelled() => break,
+                () = self.go_rounds(&mut round) => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, from)) => self.admit(stream, from),
+                    Err(error) if is_clients_fault(&error) => {}
+                    Err(error) => {
+                        warn!(error = &error as &dyn std::error::Error, "cannot accept");
+                        sleep(BREATHER).await;
+                    }
                 }
             }
         }
-    }
-    // What the kernel has already queued was promised a connection: closing the socket over it would reset it.
-    while let Some(Ok((stream, from))) = futures_now(listener.accept()).await {
-        let peer = Peer::new(from, "http", &shift.trusted_proxies);
-        admit(stream, peer, &gateway, &shift, &rounds, &open, &connections);
-    }
-    drop(listener);
-    rounds.drain();
-    connections.close();
-    let drained = async {
-        tokio::select! {
-            () = connections.wait() => {}
-            // Deadlines hold to the end: a client that has stopped reading must not use up the whole drain.
-            () = go_round(&mut round, &rounds, &gateway, &shift) => {}
+        // What the kernel has already queued was promised a connection: closing the socket over it would reset it.
+        while let Some(Ok((stream, from))) = if_ready(listener.accept()).await {
+            self.admit(stream, from);
         }
-    };
-    if timeout(shift.drain_timeout, drained).await.is_err() {
-        warn!(open = connections.len(), "drain timeout: connections are cut");
+        drop(listener);
+        self.service.rounds.drain();
+        self.connections.close();
+        let drained = async {
+            tokio::select! {
+                () = self.connections.wait() => {}
+                // Deadlines hold to the end: a client that has stopped reading must not use up the whole drain.
+                () = self.go_rounds(&mut round) => {}
+            }
+        };
+        if timeout(self.shift.drain_timeout, drained).await.is_err() {
+            warn!(open = self.connections.len(), "drain timeout: connections are cut");
+        }
     }
-}
 
-/// Waits for the next round and goes it, for ever.
-async fn go_round(round: &mut Interval, rounds: &Rounds, gateway: &Gateway, shift: &Shift) {
-    loop {
-        round.tick().await;
-        let now = Instant::now();
-        rounds.go(now, &shift.deadlines);
-        gateway.tidy(now);
+    /// Waits for the next round and goes it, for ever.
+    async fn go_rounds(&self, round: &mut Interval) {
+        loop {
+            round.tick().await;
+            let now = Instant::now();
+            self.service.rounds.go(now, &self.service.deadlines);
+            self.service.gateway.tidy(now);
+        }
     }
-}
 
-fn admit(
-    stream: TcpStream,
-    peer: Peer,
-    gateway: &Rc<Gateway>,
-    shift: &Shift,
-    rounds: &Rc<Rounds>,
-    open: &Arc<AtomicUsize>,
-    connections: &TaskTracker,
-) {
-    let place = Place::take(open);
-    if open.load(Ordering::Relaxed) > shift.max_connections {
-        // One attempt to say why: waiting for a client that may not read is what an overloaded gate cannot afford.
-        let said = stream.try_write(OVERLOADED).is_ok();
-        debug!(peer = %peer.address, said, "too many connections");
-        return;
+    fn admit(&self, stream: TcpStream, from: SocketAddr) {
+        let place = Place::take(&self.open);
+        if self.open.load(Ordering::Relaxed) > self.shift.max_connections {
+            // One attempt to say why: waiting for a client that may not read is what an overloaded gate cannot afford.
+            let said = stream.try_write(OVERLOADED).is_ok();
+            debug!(peer = %from, said, "too many connections");
+            return;
+        }
+        let peer = Peer::new(from, "http", &self.shift.trusted_proxies);
+        self.connections.spawn_local(connection::serve(stream, peer, Rc::clone(&self.service), place));
     }
-    let served =
-        connection::serve(stream, peer, Rc::clone(gateway), shift.deadlines, shift.reserves, Rc::clone(rounds));
-    connections.spawn_local(async move {
-        served.await;
-        drop(place);
-    });
 }
 
 /// One of the connections that may be open.
-struct Place(Arc<AtomicUsize>);
+pub(super) struct Place(Arc<AtomicUsize>);
 
 impl Place {
     fn take(open: &Arc<AtomicUsize>) -> Self {
@@ -203,7 +199,7 @@ fn is_clients_fault(error: &io::Error) -> bool {
 }
 
 /// The future's output if it is ready at once.
-async fn futures_now<F: Future>(future: F) -> Option<F::Output> {
+async fn if_ready<F: Future>(future: F) -> Option<F::Output> {
     tokio::select! {
         biased;
         output = future => Some(output),

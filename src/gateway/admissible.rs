@@ -32,7 +32,7 @@ pub(super) fn admissible(request: &mut Request<Incoming>, bounds: &Bounds) -> Re
 }
 
 /// The one host of a request. The authority of an absolute target wins over the header (RFC 9112 section 3.2.2); in
-/// HTTP/2 both must agree (RFC 9113 section 8.3.1). `None`: an HTTP/1.0 request without one, which is allowed.
+/// HTTP/2 both must agree (RFC 9113 section 8.3.1); HTTP/1.0 allows none. `None`: the field stands as it is.
 fn one_host(request: &Request<Incoming>) -> Result<Option<HeaderValue>, Refusal> {
     let mut fields = request.headers().get_all(HOST).iter();
     let field = fields.next();
@@ -43,19 +43,20 @@ fn one_host(request: &Request<Incoming>) -> Result<Option<HeaderValue>, Refusal>
     let host = match (authority, field) {
         (Some(authority), field) => {
             let agrees = field.is_none_or(|field| field.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()));
-            if authority.as_str().contains('@') || (request.version() == Version::HTTP_2 && !agrees) {
+            if !is_host(authority.as_str().as_bytes()) || (request.version() == Version::HTTP_2 && !agrees) {
                 return Err(Refusal::AmbiguousHost);
             }
             HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::AmbiguousHost)?
         }
         (None, Some(field)) if is_host(field.as_bytes()) => return Ok(None),
-        (None, None) if request.version() == Version::HTTP_10 => return Ok(None),
+        // What leaves for the upstream is HTTP/1.1, where the field has to be there and may be empty.
+        (None, None) if request.version() == Version::HTTP_10 => HeaderValue::from_static(""),
         (None, _) => return Err(Refusal::AmbiguousHost),
     };
     Ok(Some(host))
 }
 
-/// Whether a `Host` field could be a host and port (RFC 3986 section 3.2.2), so that no two readers differ on it.
+/// Whether this could be a host and port (RFC 3986 section 3.2.2), so that no two readers differ on it.
 fn is_host(host: &[u8]) -> bool {
     !host.is_empty() && host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(byte))
 }

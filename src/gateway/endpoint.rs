@@ -25,7 +25,7 @@ use super::{Charter, Refusal, Visitor, body, reply};
 pub(super) async fn answer(
     charter: &Charter,
     judge: &Judge,
-    request: Request<Incoming>,
+    request: Box<Request<Incoming>>,
     rest: &str,
     visitor: &Visitor,
     request_id: &HeaderValue,
@@ -49,7 +49,7 @@ async fn make(
     charter: &Charter,
     judge: &Judge,
     call: Call,
-    request: Request<Incoming>,
+    request: Box<Request<Incoming>>,
     visitor: &Visitor,
 ) -> Result<Reply, Refusal> {
     let sessions = &charter.sessions;

@@ -94,7 +94,9 @@ impl Judge {
                 if !self.charter.basic_auth {
                     return Err(Refusal::BasicSwitchedOff);
                 }
-                let signed_in = self.charter.accounts.admit_basic(&credentials, visitor.address, visitor.now).await;
+                // Boxed, as password work is rare and its future large.
+                let signing_in = self.charter.accounts.admit_basic(&credentials, visitor.address, visitor.now);
+                let signed_in = Box::pin(signing_in).await;
                 let user = signed_in.map_err(sign_in_refusal)?;
                 meet(demand, &user.scopes, &user.roles)?;
                 Ok(Permit::Admitted(Rc::new(identity_of_user(&user))))

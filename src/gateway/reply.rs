@@ -32,7 +32,8 @@ pub(super) fn refused(refusal: &Refusal, request_id: &HeaderValue) -> Response<A
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
     if let Some(wait) = wording.retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        // Rounded up: whoever comes back on the second must not be told to wait again.
+        headers.insert(RETRY_AFTER, HeaderValue::from((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)));
     }
     if let Some(methods) = wording.allow {
         headers.insert(ALLOW, HeaderValue::from_static(methods));

@@ -45,8 +45,14 @@ impl Gateway {
         self.charter.clock.now()
     }
 
-    /// Answers a request. Never fails: what goes wrong becomes an answer.
-    pub async fn handle(&self, request: Request<Incoming>, peer: &Peer, arrived_at: Timestamp) -> Response<Answer> {
+    /// Answers a request. Never fails: what goes wrong becomes an answer. The request comes in a box, as each of the
+    /// futures it passes through would else hold a copy of it, and idle connections keep the room for these.
+    pub async fn handle(
+        &self,
+        request: Box<Request<Incoming>>,
+        peer: &Peer,
+        arrived_at: Timestamp,
+    ) -> Response<Answer> {
         let request_id = self.request_ids.next();
         let line = Line::of(&request);
         let (response, reason) = match self.answer(request, peer, arrived_at, &request_id).await {
@@ -69,7 +75,7 @@ impl Gateway {
 
     async fn answer(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Box<Request<Incoming>>,
         peer: &Peer,
         arrived_at: Timestamp,
         request_id: &HeaderValue,
@@ -83,7 +89,8 @@ impl Gateway {
         let address = visitor::client_address(peer, forwarded.as_ref(), &charter.trusted_proxies);
         let visitor = Visitor { address, arrived_at, now: arrived_at };
         if let Some(rest) = strip_prefix_loosely(&path, &charter.auth_path) {
-            return endpoint::answer(charter, &self.judge, request, rest, &visitor, request_id).await;
+            // Boxed: what is rare must not make every request's future, which idle connections keep, as large as itself.
+            return Box::pin(endpoint::answer(charter, &self.judge, request, rest, &visitor, request_id)).await;
         }
         if charter.upstream_auth_paths.iter().any(|theirs| strip_prefix_loosely(&path, theirs).is_some()) {
             return Err(Refusal::NoEndpoint);

@@ -102,3 +102,112 @@ impl Generations {
         self.young.insert(token, Rc::clone(admitted));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use crate::token::{Scopes, SessionId, Subject, TokenId, TokenKind};
+
+    use super::*;
+
+    fn admitted(subject: &str) -> Rc<Admitted> {
+        let id = TokenId { session: SessionId::from_bytes([1; 12]), generation: 0, kind: TokenKind::Access };
+        let verified = Verified {
+            subject: Subject::new(subject),
+            scopes: Scopes::default(),
+            roles: Vec::new(),
+            id,
+            not_before: Timestamp::default(),
+            expires_at: Timestamp::default(),
+        };
+        let value = HeaderValue::from_static("x");
+        let identity = Identity { subject: value.clone(), scopes: value, session: None, token_id: None };
+        let good = Cell::new(Good { epoch: 0, until: None });
+        Rc::new(Admitted { verified: verified.into(), identity: Rc::new(identity), good })
+    }
+
+    #[track_caller]
+    fn finds(tokens: &VerifiedTokens, token: &str, expected: Option<&str>) {
+        let found = tokens.find(token.as_bytes());
+        assert_eq!(found.as_ref().map(|found| found.verified.subject.as_str()), expected, "{token}");
+    }
+
+    fn size(tokens: &VerifiedTokens) -> usize {
+        let generations = tokens.generations.borrow();
+        generations.young.len() + generations.old.len()
+    }
+
+    #[test]
+    fn a_token_is_found_by_its_whole_text_alone() {
+        let tokens = VerifiedTokens::new(8);
+        tokens.remember(b"header.payload.signature-of-anna", &admitted("anna"));
+        tokens.remember(b"header.payload.signature-of-bert", &admitted("bert"));
+        finds(&tokens, "header.payload.signature-of-anna", Some("anna"));
+        finds(&tokens, "header.payload.signature-of-bert", Some("bert"));
+        // The same signature under another payload, which hashes alike.
+        for other in [
+            "header.PAYLOAD.signature-of-anna",
+            "eader.payload.signature-of-anna",
+            "xheader.payload.signature-of-anna",
+            "signature-of-anna",
+            "re-of-anna",
+            "anna",
+            "",
+        ] {
+            finds(&tokens, other, None);
+        }
+    }
+
+    #[test]
+    fn short_texts_are_no_trouble() {
+        let tokens = VerifiedTokens::new(64);
+        let all: Vec<_> = (0..24).map(|length| "x".repeat(length)).collect();
+        all.iter().for_each(|token| tokens.remember(token.as_bytes(), &admitted(token)));
+        all.iter().for_each(|token| finds(&tokens, token, Some(token)));
+    }
+
+    #[test]
+    fn no_room_is_no_memory() {
+        for capacity in [0, 1] {
+            let tokens = VerifiedTokens::new(capacity);
+            tokens.remember(b"token", &admitted("anna"));
+            finds(&tokens, "token", None);
+            assert_eq!(size(&tokens), 0);
+        }
+    }
+
+    #[test]
+    fn a_flood_stays_within_bounds_and_displaces_only_what_is_not_in_use() {
+        for capacity in [2, 3, 8, 100] {
+            let tokens = VerifiedTokens::new(capacity);
+            tokens.remember(b"in use", &admitted("anna"));
+            tokens.remember(b"idle", &admitted("bert"));
+            for n in 0..10 * capacity {
+                if n % (capacity / 2) == 0 {
+                    finds(&tokens, "in use", Some("anna"));
+                }
+                tokens.remember(format!("flood {n}").as_bytes(), &admitted("mallory"));
+                assert!(size(&tokens) <= capacity, "{} of {capacity}", size(&tokens));
+            }
+            finds(&tokens, "idle", None);
+        }
+    }
+
+    #[test]
+    fn a_forgotten_token_is_in_neither_generation() {
+        let tokens = VerifiedTokens::new(4);
+        for (name, later) in [("young", 0), ("old", 2)] {
+            tokens.remember(name.as_bytes(), &admitted(name));
+            (0..later).for_each(|n| tokens.remember(format!("{name} {n}").as_bytes(), &admitted("x")));
+            tokens.forget(name.as_bytes());
+            finds(&tokens, name, None);
+        }
+        // Remembered twice, it may stand in both.
+        tokens.remember(b"twice", &admitted("anna"));
+        (0..2).for_each(|n| tokens.remember(&[n], &admitted("x")));
+        tokens.remember(b"twice", &admitted("anna"));
+        tokens.forget(b"twice");
+        finds(&tokens, "twice", None);
+    }
+}

@@ -29,6 +29,8 @@ impl Keeper {
     pub(super) fn start(charter: Arc<Charter>, snapshot_interval: Duration) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let runtime = Builder::new_current_thread().enable_time().build()?;
+        // Passwords may have changed while nobody was looking. Before this returns nothing is served.
+        runtime.block_on(reconcile(&charter));
         let stopped = stop.clone();
         let work = move || runtime.block_on(keep(&charter, snapshot_interval, &stopped));
         Ok(Self { thread: thread::Builder::new().name("keeper".into()).spawn(work)?, stop })
@@ -42,8 +44,6 @@ impl Keeper {
 }
 
 async fn keep(charter: &Charter, snapshot_interval: Duration, stop: &CancellationToken) {
-    // Passwords may have changed while nobody was looking.
-    reconcile(charter).await;
     let (mut users, mut sweep, mut snapshot) =
         (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(snapshot_interval));
     for interval in [&mut users, &mut sweep, &mut snapshot] {

@@ -102,7 +102,21 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
         config::Preset::Smsgate => smsgate_rules(&config.routes.prefix, registration),
         config::Preset::None => Vec::new(),
     };
-    own.chain(preset).collect()
+    // Where any token opens what no rule speaks of, it must not open the API by a name that only the upstream knows.
+    let elsewhere = match (config.routes.preset, config.routes.unmatched) {
+        (config::Preset::Smsgate, config::Unmatched::Authenticated) => api_prefixes(config).to_vec(),
+        (config::Preset::Smsgate, config::Unmatched::Deny) | (config::Preset::None, _) => Vec::new(),
+    };
+    let elsewhere = elsewhere.into_iter().filter(|prefix| *prefix != config.routes.prefix);
+    let closed = elsewhere
+        .flat_map(|prefix| smsgate_rules(prefix, registration))
+        .filter(|rule| !matches!(rule.demand, Demand::Public | Demand::Passthrough));
+    own.chain(preset).chain(closed).collect()
+}
+
+/// The prefixes that the API may have at the upstream, besides where ours lies.
+fn api_prefixes(config: &Config) -> [&str; 3] {
+    ["/3rdparty/v1", "/api/3rdparty/v1", &config.routes.upstream_prefix]
 }
 
 pub(super) fn unmatched(config: &Config) -> Demand {
@@ -125,10 +139,7 @@ pub(super) fn known_scopes(config: &Config, routes: &Routes) -> Scopes {
 pub(super) fn upstream_auth_paths(config: &Config) -> Vec<String> {
     match config.routes.preset {
         config::Preset::None => Vec::new(),
-        config::Preset::Smsgate => ["/3rdparty/v1", "/api/3rdparty/v1", &config.routes.upstream_prefix]
-            .iter()
-            .map(|prefix| format!("{prefix}/auth"))
-            .collect(),
+        config::Preset::Smsgate => api_prefixes(config).map(|prefix| format!("{prefix}/auth")).to_vec(),
     }
 }
 
@@ -223,4 +234,58 @@ fn basic(username: &str, password: &config::Secret) -> HeaderValue {
 /// An upstream as a log may show it.
 pub(super) fn shown(url: &config::Origin) -> String {
     format!("http://{}:{}{}", url.host, url.port, url.base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(methods: &[Method], path: &str, demand: config::Demand) -> config::RouteRule {
+        let methods = (!methods.is_empty()).then(|| methods.to_vec());
+        config::RouteRule { path: path.into(), methods, demand }
+    }
+
+    fn scope(name: &str) -> config::Demand {
+        config::Demand::Scope(name.into())
+    }
+
+    #[track_caller]
+    fn demands(written: &[config::RouteRule], request: (Method, &str), expected: Demand) {
+        let mut config = Config::default();
+        config.routes.rules = written.to_vec();
+        let routes = Routes::new(rules(&config), unmatched(&config));
+        assert_eq!(routes.demand(&request.0, request.1), &expected, "{} {}", request.0, request.1);
+    }
+
+    #[test]
+    fn a_rule_for_named_methods_comes_before_one_for_all() {
+        let mut written = vec![
+            rule(&[], "/a", config::Demand::Public),
+            rule(&[Method::GET], "/a", scope("get")),
+            rule(&[Method::DELETE, Method::PUT], "/a", scope("change")),
+            rule(&[Method::HEAD], "/a", scope("head")),
+        ];
+        for _ in 0..written.len() {
+            written.rotate_left(1);
+            for (method, expected) in
+                [(Method::GET, "get"), (Method::DELETE, "change"), (Method::PUT, "change"), (Method::HEAD, "head")]
+            {
+                demands(&written, (method, "/a"), Demand::Scope(expected.into()));
+            }
+            demands(&written, (Method::POST, "/a"), Demand::Public);
+        }
+        // What GET demands HEAD does too, also where all other methods are open.
+        demands(&written[..2], (Method::HEAD, "/a"), Demand::Scope("get".into()));
+    }
+
+    #[test]
+    fn the_operators_rules_come_before_the_presets() {
+        let all = [rule(&[], "/3rdparty/v1/messages", config::Demand::Role("admin".into()))];
+        demands(&all, (Method::POST, "/3rdparty/v1/messages"), Demand::Role("admin".into()));
+        demands(&all, (Method::GET, "/3rdparty/v1/messages/7"), Demand::Scope("messages:read".into()));
+        let wider = [rule(&[], "/3rdparty/v1/*", config::Demand::Authenticated)];
+        demands(&wider, (Method::POST, "/3rdparty/v1/messages"), Demand::Scope("messages:send".into()));
+        demands(&wider, (Method::POST, "/3rdparty/v1/other"), Demand::Authenticated);
+        demands(&[], (Method::POST, "/3rdparty/v1/other"), Demand::Unmatched);
+    }
 }

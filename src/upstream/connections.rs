@@ -73,7 +73,8 @@ impl Connections {
     pub(super) async fn lease(self: &Rc<Self>) -> Result<Lease, UpstreamError> {
         match self.take_ready() {
             Some(Idle { sender, waiting, .. }) => Ok(Lease { sender, waiting, reused: true, home: Rc::clone(self) }),
-            None => self.connect().await,
+            // Boxed, as most requests find a connection and need not carry the making of one.
+            None => Box::pin(self.connect()).await,
         }
     }
 

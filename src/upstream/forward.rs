@@ -70,7 +70,7 @@ impl Upstream {
     /// What went wrong on the upstream's side. The request may have reached it, unless the error is about connecting.
     pub async fn forward(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Box<Request<Incoming>>,
         target: PathAndQuery,
         permit: &Permit,
         origin: &Origin,
@@ -80,13 +80,18 @@ impl Upstream {
         let (identity, authorization) = match permit {
             Permit::Public => (None, &Authorization::Remove),
             Permit::Passthrough => (None, &Authorization::Keep),
+            // A password is for the gate alone: only a token may be handed on.
+            Permit::Admitted(identity)
+                if identity.token_id.is_none() && matches!(self.terms.authorization, Authorization::Keep) =>
+            {
+                (Some(&**identity), &Authorization::Remove)
+            }
             Permit::Admitted(identity) => (Some(&**identity), &self.terms.authorization),
         };
         headers::clean_request(request.headers_mut(), identity, authorization, origin, forwarded, request_id);
         *request.uri_mut() = Uri::from(target);
         *request.version_mut() = Version::HTTP_11;
-        let (parts, body) = request.into_parts();
-        let (mut response, lease) = self.exchange(Request::from_parts(parts, Upload::new(body))).await?;
+        let (mut response, lease) = self.exchange(Box::new(request.map(Upload::new))).await?;
         headers::clean_response(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         Ok(response.map(|body| Answer::relayed(body, lease, self.terms.idle_timeout)))
@@ -98,12 +103,12 @@ impl Upstream {
         self.connections.tidy(now);
     }
 
-    async fn exchange(&self, mut request: Request<Upload>) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+    async fn exchange(&self, mut request: Box<Request<Upload>>) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         let mut lease = self.connections.lease().await?;
         loop {
             request.body_mut().watched_by(&lease.waiting);
             lease.waiting.begin();
-            let answer = lease.sender.try_send_request(request).await;
+            let answer = lease.sender.try_send_request(*request).await;
             lease.waiting.end();
             let mut failed = match answer {
                 Ok(response) => return Ok((response, lease)),
@@ -114,8 +119,8 @@ impl Upstream {
             // cannot repeat anything.
             match failed.take_message() {
                 Some(unsent) if lease.reused => {
-                    request = unsent;
-                    lease = self.connections.connect().await?;
+                    request = Box::new(unsent);
+                    lease = Box::pin(self.connections.connect()).await?;
                 }
                 _ => return Err(UpstreamError::Exchange(failed.into_error())),
             }

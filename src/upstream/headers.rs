@@ -174,13 +174,10 @@ impl Forwarded {
 
 /// Whether a name begins like one of those that are removed or rewritten. May say yes too often, never no.
 fn is_suspect(name: &HeaderName) -> bool {
+    const BEGINNINGS: [&[u8]; 10] = [b"x", b"forw", b"keep", b"prox", b"te", b"tr", b"upg", b"conn", b"cook", b"http2"];
     let name = name.as_str().as_bytes();
-    match name.first() {
-        Some(b'x' | b'f' | b'k' | b'p' | b't' | b'u') => true,
-        Some(b'c') => name.starts_with(b"coo") || name.starts_with(b"conn"),
-        Some(b'h') => name.starts_with(b"http2"),
-        _ => false,
-    }
+    matches!(name.first(), Some(b'x' | b'f' | b'k' | b'p' | b't' | b'u' | b'c' | b'h'))
+        && BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {

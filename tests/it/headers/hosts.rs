@@ -28,6 +28,7 @@ fn a_request_names_one_host() {
         ("other alphabets", PUBLIC, "Host: b\u{fc}cher.example\r\n"),
         ("a user in the target", "http://user@a.example/health", "Host: a.example\r\n"),
         ("a user and a password in the target", "http://user:secret@a.example/health", "Host: a.example\r\n"),
+        ("a list in the target", "http://a.example,b.example/health", "Host: a.example\r\n"),
         ("two beside an absolute target", "http://a.example/health", "Host: a.example\r\nHost: b.example\r\n"),
     ] {
         let answer = exchange(gate.address, format!("GET {target} HTTP/1.1\r\n{headers}\r\n").as_bytes());

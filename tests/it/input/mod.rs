@@ -5,6 +5,7 @@ mod bodies;
 mod credentials;
 mod endpoints;
 mod guessing;
+mod log;
 mod requests;
 
 use std::cell::RefCell;

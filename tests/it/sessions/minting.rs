@@ -123,7 +123,8 @@ fn a_minted_session_never_outlives_the_one_that_minted_it() {
     for _ in 0..3 {
         assert_eq!((exp(&child, "access_token"), exp(&child, "refresh_token")), (end, end));
         let listed = gate.get(SESSIONS).basic("alice", "wonderland").send().expect(200).json();
-        let listed = listed.as_array().unwrap().iter().find(|it| it["id"] == child.claims("access_token")["sid"]).cloned();
+        let listed =
+            listed.as_array().unwrap().iter().find(|it| it["id"] == child.claims("access_token")["sid"]).cloned();
         assert_eq!(listed.unwrap()["expires_at"], child.json()["expires_at"]);
         child = refresh(&gate, &child).expect(200);
     }

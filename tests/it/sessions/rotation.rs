@@ -36,7 +36,8 @@ fn every_refresh_gives_two_new_tokens_of_the_same_session() {
     for _ in 0..4 {
         pairs.push(refresh(&gate, pairs.last().unwrap()).expect(200));
     }
-    let mut ids: Vec<_> = pairs.iter().flat_map(|pair| [identity(pair)[0].clone(), identity(pair)[2].clone()]).collect();
+    let mut ids: Vec<_> =
+        pairs.iter().flat_map(|pair| [identity(pair)[0].clone(), identity(pair)[2].clone()]).collect();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 2 * pairs.len());

@@ -69,6 +69,12 @@ impl Start {
         self
     }
 
+    /// Users as [`user`] writes them.
+    pub fn users(mut self, text: &str) -> Self {
+        self.users += text;
+        self
+    }
+
     /// Route tables and whatever else only a file can say.
     pub fn config_file(self, text: &str) -> Self {
         fs::write(self.folder.path().join("config.toml"), text).unwrap();
@@ -115,16 +121,18 @@ impl Gate {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         collect(child.stderr.take().unwrap(), Arc::clone(&log));
-        let address = until("the gate to listen", || {
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("the gate ended with {status}: {:?}", log.lock().unwrap());
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        // Whole from here on, so that it is killed if it never listens.
+        let mut gate = Self { address: nowhere, child, folder, settings, variables, log };
+        gate.address = until("the gate to listen", || {
+            if let Some(status) = gate.child.try_wait().unwrap() {
+                panic!("the gate ended with {status}: {:?}", gate.log());
             }
-            let lines = log.lock().unwrap();
-            let listening = lines.iter().find(|line| line.contains("\"listening\""))?;
-            let line: Value = serde_json::from_str(listening).unwrap();
+            let listening = gate.log().into_iter().find(|line| line.contains("\"listening\""))?;
+            let line: Value = serde_json::from_str(&listening).unwrap();
             Some(line["address"].as_str().unwrap().parse().unwrap())
         });
-        Self { address, child, folder, settings, variables, log }
+        gate
     }
 
     pub fn call(&self, method: &str, target: &str) -> Call {
@@ -199,6 +207,12 @@ impl Gate {
     /// Starts one that has ended anew, on the same folder.
     #[track_caller]
     pub fn start_again(self) -> Self {
+        self.start_beside()
+    }
+
+    /// Starts another one on the same folder.
+    #[track_caller]
+    pub fn start_beside(&self) -> Self {
         Self::spawn(Arc::clone(&self.folder), self.settings.clone(), self.variables.clone())
     }
 

@@ -15,6 +15,8 @@ pub struct Seen {
     pub body: Vec<u8>,
     /// Fields behind a chunked body.
     pub trailers: Vec<(String, String)>,
+    /// The other end of the connection it came over. A worker shares its connections with no other.
+    pub peer: SocketAddr,
 }
 
 impl Seen {
@@ -99,7 +101,8 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     let mut words = first.split(' ');
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
     let headers = fields(reader)?;
-    let mut seen = Seen { method, target, headers, body: Vec::new(), trailers: Vec::new() };
+    let peer = reader.get_ref().peer_addr().ok()?;
+    let mut seen = Seen { method, target, headers, body: Vec::new(), trailers: Vec::new(), peer };
     if let Some(length) = seen.header("content-length") {
         seen.body = vec![0; length.parse().ok()?];
         reader.read_exact(&mut seen.body).ok()?;

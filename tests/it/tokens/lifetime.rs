@@ -1,22 +1,36 @@
 //! Tokens that were good: remembered by the workers, and refused from the moment they end.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use super::{Forger, ROUTE};
 use crate::support::forge::with;
-use crate::support::{Connection, Start, Upstream};
+use crate::support::{Call, Connection, Start, Upstream, until};
 
-/// So many that no worker is left without one.
-const CONNECTIONS: usize = 32;
+/// Connections over which `call` has passed, some to either worker, so that both remember its token.
+#[track_caller]
+fn with_both_workers(forger: &Forger, call: &Call) -> Vec<Connection> {
+    let (mut connections, mut workers) = (Vec::new(), HashSet::new());
+    until("both workers to have some connections", || {
+        let mut connection = Connection::open(forger.gate.address);
+        connection.ask(call).expect(200);
+        connections.push(connection);
+        // With one request at a time, each of them needs one connection to the upstream.
+        workers.insert(forger.upstream.seen().pop().unwrap().peer);
+        (workers.len() == 2 && connections.len() >= 16).then_some(())
+    });
+    connections
+}
 
 #[test]
 fn a_remembered_token_is_refused_once_it_expires() {
     let forger = Forger::with(|start| start.set("token.leeway", "0s").set("log.access", "off"));
-    let expires = forger.now() + 2;
+    let expires = forger.now() + 3;
     let token = forger.claiming(&with(&forger.claims, "exp", expires));
     let call = forger.gate.get(ROUTE).bearer(&token);
-    let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| Connection::open(forger.gate.address)).collect();
-    let (mut passed, mut open) = (0, connections.len());
+    let mut connections = with_both_workers(&forger, &call);
+    let mut open = connections.len();
     while open > 0 {
         open = 0;
         for connection in &mut connections {
@@ -25,14 +39,12 @@ fn a_remembered_token_is_refused_once_it_expires() {
             match answer.status {
                 200 => {
                     assert!(asked < expires as i64, "passed at {asked}, expired at {expires}");
-                    (passed, open) = (passed + 1, open + 1);
+                    open += 1;
                 }
                 _ => assert_eq!(answer.expect_refusal(401).field("message"), "Token expired"),
             }
         }
     }
-    assert!(passed >= CONNECTIONS, "it never was good: {passed}");
-    assert_eq!(forger.upstream.seen().len(), passed);
 }
 
 #[test]
@@ -40,10 +52,7 @@ fn a_remembered_token_is_refused_at_once_when_its_session_ends() {
     let forger = Forger::new();
     let token = forger.claiming(&forger.claims);
     let call = forger.gate.get(ROUTE).bearer(&token);
-    let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| Connection::open(forger.gate.address)).collect();
-    for connection in &mut connections {
-        connection.ask(&call).expect(200);
-    }
+    let mut connections = with_both_workers(&forger, &call);
     let id = forger.pair.field("id");
     let revoke = forger.gate.call("DELETE", &format!("/3rdparty/v1/auth/token/{id}")).basic("alice", "wonderland");
     revoke.send().expect(204);

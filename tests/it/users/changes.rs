@@ -26,7 +26,8 @@ fn the_first_user_of_a_gate_that_had_none_signs_in_without_a_restart() {
 #[test]
 fn the_sessions_of_a_removed_user_end_and_no_others() {
     let gate = gate();
-    let (alices, bobs) = (sign_in(&gate, "alice", "wonderland").expect(201), sign_in(&gate, "bob", "builder").expect(201));
+    let (alices, bobs) =
+        (sign_in(&gate, "alice", "wonderland").expect(201), sign_in(&gate, "bob", "builder").expect(201));
     let later = refresh(&gate, &bobs).expect(200);
     put_and_end(&gate, &entry(&file(&gate), "alice"));
     ended(&gate, &bobs);
@@ -78,7 +79,8 @@ fn what_changed_while_the_gate_was_down_counts_from_the_first_request() {
     ] {
         println!("{name}");
         let mut gate = gate();
-        let (pair, bobs) = (sign_in(&gate, "alice", "wonderland").expect(201), sign_in(&gate, "bob", "builder").expect(201));
+        let (pair, bobs) =
+            (sign_in(&gate, "alice", "wonderland").expect(201), sign_in(&gate, "bob", "builder").expect(201));
         gate.stop();
         gate.write_users(&change(&file(&gate)));
         let gate = gate.start_again();
