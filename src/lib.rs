@@ -20,7 +20,7 @@
 //! - [`keys`]: signing keys and their files
 //!
 //! Beside them: [`config`] (what was written, then what is trusted), [`observe`] (the log), [`clock`] (where time
-//! enters).
+//! enters), [`muster`] (asking all workers to look at their sockets).
 //!
 //! # Words
 //!
@@ -54,6 +54,7 @@ pub mod config;
 pub mod edge;
 pub mod gateway;
 pub mod keys;
+pub mod muster;
 pub mod observe;
 pub mod profile;
 pub mod run;

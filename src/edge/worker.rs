@@ -15,12 +15,14 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::spawn_local;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::gateway::{Gateway, Peer};
+use crate::muster::Roll;
 
 use super::Deadlines;
 use super::connection::{self, Reserves, Service};
@@ -53,20 +55,20 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// Starts `count` workers on the bound `listener`. Each makes its own gateway, on its own thread.
+    /// Starts a worker for each of `rolls` on the bound `listener`. Each makes its own gateway, on its own thread.
     ///
     /// # Errors
     /// When the system gives no thread, no runtime or no copy of the socket.
     pub fn start(
         listener: &TcpListener,
-        count: usize,
+        rolls: Vec<Roll>,
         shift: &Shift,
         gateway: impl Fn() -> Gateway + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let (drain, open) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
         let gateway = Arc::new(gateway);
-        let mut threads = Vec::with_capacity(count);
-        for number in 0..count {
+        let mut threads = Vec::with_capacity(rolls.len());
+        for (number, roll) in rolls.into_iter().enumerate() {
             let listener = listener.try_clone()?;
             let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
             drop(runtime?);
@@ -76,6 +78,7 @@ impl Crew {
                 let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
                 match runtime {
                     Ok(runtime) => runtime.block_on(async {
+                        spawn_local(roll.answer());
                         let service = Service {
                             gateway: gateway(),
                             rounds: Rounds::default(),

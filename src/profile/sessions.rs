@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use crate::account::{Accounts, User};
 use crate::clock::Clock;
 use crate::keys::KeyRing;
+use crate::muster::Muster;
 use crate::store::{Store, StoreError};
 use crate::token::{
     CredentialVersion, Device, Pair, Person, Policy, Presented, Profile, Rotation, SETTLE, Scopes, Session, SessionId,
@@ -53,6 +54,7 @@ pub struct Sessions {
     pub accounts: Arc<Accounts>,
     pub ring: Arc<KeyRing>,
     pub clock: Arc<Clock>,
+    pub muster: Muster,
     pub policy: Arc<Policy>,
     pub record_addresses: RecordAddresses,
     /// Scopes that mean something here: what routes demand, and the API's own.
@@ -141,6 +143,7 @@ impl Sessions {
                 // Noted even if the client goes away meanwhile and this future is dropped.
                 let letting_go = LettingGo { sessions: self, id: session.id, generation: session.generation };
                 sleep(SETTLE).await;
+                self.muster.all_have_looked().await;
                 drop(letting_go);
                 session
             }

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::edge::{self, BindError, Crew};
 use crate::gateway::{Charter, Gateway, Mapping, Routes};
 use crate::keys::{KeyError, KeyRing};
+use crate::muster::{Muster, Roll};
 use crate::profile::Sessions;
 use crate::store::{SnapshotError, Store};
 
@@ -78,6 +79,7 @@ impl StartError {
 /// Everything but the network, built and checked.
 pub struct Prepared {
     charter: Arc<Charter>,
+    rolls: Vec<Roll>,
     lock: std::fs::File,
 }
 
@@ -98,11 +100,13 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let (ring, accounts) = (Arc::new(ring), Arc::new(accounts(config)?));
     let clock = Arc::new(Clock::starting_at(store.newest()));
     let routes = Routes::new(terms::rules(config), terms::unmatched(config));
+    let (muster, rolls) = Muster::new(config.workers.get());
     let sessions = Sessions {
         store: Arc::clone(&store),
         accounts: Arc::clone(&accounts),
         ring: Arc::clone(&ring),
         clock: Arc::clone(&clock),
+        muster,
         policy: Arc::clone(&policy),
         record_addresses: terms::record_addresses(config),
         known_scopes: terms::known_scopes(config, &routes),
@@ -124,7 +128,7 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
         sessions,
         routes,
     };
-    Ok(Prepared { charter: Arc::new(charter), lock })
+    Ok(Prepared { charter: Arc::new(charter), rolls, lock })
 }
 
 /// Looks at everything that a start would look at, and makes, locks and binds nothing.
@@ -165,13 +169,13 @@ pub fn start(config: Config) -> Result<Running, StartError> {
 }
 
 fn serve(config: &Config, prepared: Prepared, listener: &TcpListener) -> io::Result<Running> {
-    let Prepared { charter, lock } = prepared;
+    let Prepared { charter, rolls, lock } = prepared;
     let address = listener.local_addr()?;
     let keeper = Keeper::start(Arc::clone(&charter), config.store.snapshot_interval)?;
     let (shift, upstream) = (terms::shift(config), terms::upstream(config));
     let (store, cache) = (Arc::clone(&charter.store), config.limits.token_cache_entries);
     let make = move || Gateway::new(Arc::clone(&charter), upstream.clone(), cache);
-    let crew = Crew::start(listener, config.workers.get(), &shift, make)?;
+    let crew = Crew::start(listener, rolls, &shift, make)?;
     info!(%address, workers = config.workers, upstream = %terms::shown(&config.upstream.url), "listening");
     Ok(Running { address, crew, keeper, store, _lock: lock })
 }

@@ -14,7 +14,7 @@ fn a_used_or_malformed_refresh_token_is_an_invalid_refresh_token() {
     let pair = example(&gate);
     refresh(&gate, &pair).expect(200);
     let used = pair.field("refresh_token");
-    for token in [&used, &used, "garbage", "", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", &used[..used.len() - 1]] {
+    for token in [&used, &used, "garbage", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", &used[..used.len() - 1]] {
         let refusal = gate.refresh(token).expect_refusal(401);
         assert_eq!(refusal.field("message"), "Invalid refresh token", "{token}");
     }
