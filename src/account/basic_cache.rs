@@ -60,9 +60,9 @@ struct Remembered {
 }
 
 impl BasicCache {
+    #[expect(clippy::expect_used, reason = "no input reaches this; without randomness no token could be made either")]
     pub fn new(policy: BasicPolicy) -> Self {
         Self {
-            // No input reaches this; a machine without randomness could not make one token either.
             key: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())
                 .expect("the system gives random bytes"),
             ttl: policy.ttl.min(LONGEST_MEMORY),

@@ -63,7 +63,7 @@ pub(super) fn check(config: Config) -> ExitCode {
             println!("configuration ok");
             ExitCode::SUCCESS
         }
-        Err(errors) => errors.iter().map(not_started).last().unwrap_or(ExitCode::FAILURE),
+        Err(errors) => errors.iter().map(not_started).next_back().unwrap_or(ExitCode::FAILURE),
     }
 }
 

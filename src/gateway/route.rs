@@ -117,7 +117,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// The first of `rules` for this request. One that demands nothing counts only where the path is `exact`.
-    fn among<'n>(self, rules: &'n [Rule], exact: bool) -> Option<&'n Rule> {
+    fn among(self, rules: &[Rule], exact: bool) -> Option<&Rule> {
         let fits = |rule: &Rule| rule.demand.asks_something() || (exact && rule.is_spelled_in(self.path));
         rules.iter().find(|rule| rule.covers(self.method) && fits(rule))
     }

@@ -250,9 +250,9 @@ fn person(user: &User) -> Person<'_> {
     Person { email: user.email.as_deref(), roles: &user.roles, claims: &user.claims }
 }
 
+#[expect(clippy::expect_used, reason = "fails only if the kernel has no randomness, and then nothing may be issued")]
 fn fresh_id() -> SessionId {
     let mut bytes = [0; SessionId::BYTES];
-    // Fails only if the kernel has no randomness to give; then nothing may be issued at all.
     aws_lc_rs::rand::fill(&mut bytes).expect("the system gives random bytes");
     SessionId::from_bytes(bytes)
 }

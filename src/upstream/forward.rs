@@ -119,7 +119,7 @@ impl Upstream {
             // cannot repeat anything.
             match failed.take_message() {
                 Some(unsent) if lease.reused => {
-                    request = Box::new(unsent);
+                    *request = unsent;
                     lease = Box::pin(self.connections.connect()).await?;
                 }
                 _ => return Err(UpstreamError::Exchange(failed.into_error())),

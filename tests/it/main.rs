@@ -1,5 +1,7 @@
 //! The gate as its users meet it: the real binary, real sockets, no sleeps, no fixed ports, nothing shared.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by ending")]
+
 mod support;
 
 mod clients;

@@ -53,6 +53,20 @@ fn guessing_at_one_user_is_stopped_and_locks_nobody_else_out() {
 }
 
 #[test]
+fn a_password_that_is_remembered_is_no_way_around_the_limit() {
+    let desk = Desk::with(|start| strict(start, 3, 1000));
+    // Bob may not list, but his password is right, which the gate remembers.
+    let api = |password| desk.gate.get(API).header("X-Forwarded-For", "198.51.100.1").basic("bob", password);
+    desk.send(&api("builder")).expect_refusal(403);
+    for _ in 0..3 {
+        desk.send(&api("wrong")).expect_refusal(401);
+    }
+    throttled(desk.send(&api("wrong")));
+    throttled(desk.send(&api("builder")));
+    desk.unharmed();
+}
+
+#[test]
 fn guessing_from_one_address_is_stopped_whatever_the_names() {
     let desk = Desk::with(|start| strict(start, 1000, 4));
     for name in ["alice", "bob", "carol", "dave"] {
