@@ -1,7 +1,7 @@
 //! The muster: asking every worker to look at its sockets once.
 //!
 //! Guarantees: when [`Muster::all_have_looked`] returns, whatever had reached the kernel on any connection before it was
-//! called has been read by its worker, short of one that stood still for longer than [`PATIENCE`].
+//! called has been read by its worker, short of one that stood still for a tenth of a second.
 //! Does not know: why it matters what has been read.
 
 use std::time::Duration;

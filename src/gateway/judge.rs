@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
 
-use crate::account::{Credentials, SignInError, User};
+use crate::account::{Credentials, RetryAfter, SignInError, User};
 use crate::profile::Caller;
 use crate::token::{AccessStanding, Scopes, TOKENS_MANAGE, Timestamp, TokenError, Verified, access};
 use crate::upstream::Permit;
@@ -102,6 +102,33 @@ impl Judge {
                 Ok(Permit::Admitted(Rc::new(identity_of_user(&user))))
             }
         }
+    }
+
+    /// Credentials that only the upstream can judge, unless too many from this address were wrong already: a gate that
+    /// passes them on must not be the way to guess them.
+    ///
+    /// # Errors
+    /// [`Refusal::Throttled`] at the limit.
+    pub fn guessable(
+        &self,
+        permit: &Permit,
+        headers: &HeaderMap,
+        visitor: &Visitor,
+    ) -> Result<Option<String>, Refusal> {
+        let (Permit::Passthrough, Some(value)) = (permit, headers.get(AUTHORIZATION)) else {
+            return Ok(None);
+        };
+        let credentials = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        match self.charter.accounts.guesses().check(&credentials, visitor.address, visitor.now) {
+            Ok(()) => Ok(Some(credentials)),
+            Err(RetryAfter(retry_after)) => Err(Refusal::Throttled { retry_after }),
+        }
+    }
+
+    /// Charges for credentials that the upstream has refused. The limits keep no more of them than a keyed hash.
+    pub fn guessed_wrong(&self, credentials: &str, visitor: &Visitor) {
+        // Dropping an attempt is what charges for it.
+        drop(self.charter.accounts.guesses().admit(credentials, visitor.address, visitor.now));
     }
 
     /// Who calls a token endpoint: by password, or by an access token that may manage tokens. With `own` any valid

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::HeaderValue;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tracing::warn;
 
@@ -97,10 +97,18 @@ impl Gateway {
         }
         let demand = charter.routes.demand(request.method(), &path);
         let permit = self.judge.admit(demand, request.headers(), &visitor).await?;
+        let credentials = self.judge.guessable(&permit, request.headers(), &visitor)?;
         let target = charter.mapping.target(&uri, path).map_err(|_| Refusal::AmbiguousPath)?;
-        self.upstream
+        let response = self
+            .upstream
             .forward(request, target, &permit, &peer.origin, forwarded, request_id.clone())
             .await
-            .map_err(Refusal::Upstream)
+            .map_err(Refusal::Upstream)?;
+        if let Some(credentials) = credentials
+            && response.status() == StatusCode::UNAUTHORIZED
+        {
+            self.judge.guessed_wrong(&credentials, &visitor);
+        }
+        Ok(response)
     }
 }

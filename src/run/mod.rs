@@ -77,17 +77,14 @@ impl StartError {
 }
 
 /// Everything but the network, built and checked.
-pub struct Prepared {
+struct Prepared {
     charter: Arc<Charter>,
     rolls: Vec<Roll>,
     lock: std::fs::File,
 }
 
 /// Builds all rooms. Waits for another process to let go of the data directory.
-///
-/// # Errors
-/// [`StartError`] for whatever is not as it must be.
-pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
+fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let lock = lock(&config.data_dir)?;
     let policy = Arc::new(terms::policy(config));
     let snapshot = config.data_dir.join(SNAPSHOT);

@@ -5,6 +5,26 @@
 
 use super::*;
 
+/// What a client must not be able to say.
+const FORBIDDEN: [&str; 16] = [
+    "x-auth-subject",
+    "x-auth-scopes",
+    "x-auth-session",
+    "x-auth-token-id",
+    "x-portcullis",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-server",
+    "x-real-ip",
+    "forwarded",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
+
 fn map(fields: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
@@ -72,7 +92,7 @@ fn spellings(name: &str) -> Vec<String> {
 
 #[test]
 fn no_spelling_of_a_planted_header_crosses_the_gate() {
-    for planted in PLANTED {
+    for planted in FORBIDDEN {
         for name in spellings(planted) {
             let fields = [(name.as_str(), "root"), (name.as_str(), "again"), ("accept", "*/*")];
             assert_eq!(left(&fields), shown(&map(&[("accept", "*/*")])), "{name}");
@@ -289,7 +309,7 @@ fn an_upstream_cannot_speak_for_the_gate() {
 
 #[test]
 fn trailers_carry_no_identity_either() {
-    for planted in PLANTED {
+    for planted in FORBIDDEN {
         for name in spellings(planted) {
             let mut trailers = map(&[(&name, "root"), ("x-sum", "1")]);
             clean_trailers(&mut trailers);
