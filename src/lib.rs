@@ -20,7 +20,8 @@
 //! - [`keys`]: signing keys and their files
 //!
 //! Beside them: [`config`] (what was written, then what is trusted), [`observe`] (the log), [`clock`] (where time
-//! enters), [`muster`] (asking all workers to look at their sockets).
+//! enters), [`muster`] (asking all workers to look at their sockets),
+//! [`wire`] (a TCP stream as hyper sees it).
 //!
 //! # Words
 //!
@@ -61,3 +62,4 @@ pub mod run;
 pub mod store;
 pub mod token;
 pub mod upstream;
+pub mod wire;

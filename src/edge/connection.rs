@@ -17,12 +17,13 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::gateway::{Gateway, Peer};
+use crate::wire::Wire;
 
 use super::pulse::{Pulse, Tracked, Watched, Word};
 use super::rounds::Rounds;
@@ -85,7 +86,7 @@ pub(super) async fn serve(stream: TcpStream, peer: Peer, service: Rc<Service>, _
 async fn http1(stream: TcpStream, peer: Rc<Peer>, service: Rc<Service>) {
     let pulse = Pulse::new(false);
     service.rounds.join(&pulse);
-    let stream = Watched { stream: TokioIo::new(stream), pulse: Rc::clone(&pulse) };
+    let stream = Watched { stream: Wire::new(stream), pulse: Rc::clone(&pulse) };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
@@ -104,7 +105,7 @@ async fn http1(stream: TcpStream, peer: Rc<Peer>, service: Rc<Service>) {
 async fn http2(stream: TcpStream, peer: Rc<Peer>, service: Rc<Service>) {
     let pulse = Pulse::new(true);
     service.rounds.join(&pulse);
-    let stream = Watched { stream: TokioIo::new(stream), pulse: Rc::clone(&pulse) };
+    let stream = Watched { stream: Wire::new(stream), pulse: Rc::clone(&pulse) };
     let mut connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
         .max_concurrent_streams(service.reserves.h2_streams)

@@ -6,29 +6,28 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::net::IpAddr;
 
 use http::header::HeaderValue;
-use http::{Method, Request, StatusCode, Uri};
-use hyper::body::Incoming;
+use http::{Method, StatusCode, Uri};
 use tracing::info;
 
-use super::Peer;
-
-/// What a line tells of a request, kept aside while the request itself moves on. Shares the request's own text.
+/// What a line tells of a request.
 pub(super) struct Line {
-    method: Method,
-    uri: Uri,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) peer: IpAddr,
+    pub(super) status: StatusCode,
 }
 
 impl Line {
-    pub(super) fn of(request: &Request<Incoming>) -> Self {
-        Self { method: request.method().clone(), uri: request.uri().clone() }
-    }
-
-    pub(super) fn write(self, status: StatusCode, reason: &str, peer: &Peer, request_id: &HeaderValue) {
-        let (method, path, peer) = (self.method, &*without_tokens(self.uri.path()), peer.address);
+    pub(super) fn write(self, reason: &str, request_id: &HeaderValue) {
+        let Self { method, uri, peer, status } = self;
         let request_id = request_id.to_str().unwrap_or_default();
-        info!(target: "portcullis::access", request_id, %method, path, status = status.as_u16(), reason, %peer, "request");
+        info!(
+            target: "portcullis::access",
+            request_id, %method, path = &*without_tokens(uri.path()), status = status.as_u16(), reason, %peer, "request"
+        );
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::HeaderValue;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use tracing::warn;
 
@@ -54,8 +54,9 @@ impl Gateway {
         arrived_at: Timestamp,
     ) -> Response<Answer> {
         let request_id = self.request_ids.next();
-        let line = Line::of(&request);
-        let (response, reason) = match self.answer(request, peer, arrived_at, &request_id).await {
+        // Clones share the text: the request is changed and moved while its path is still looked at.
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let (response, reason) = match self.answer(request, &uri, peer, arrived_at, &request_id).await {
             Ok(response) => (response, None),
             Err(refusal) => {
                 if let Refusal::Upstream(error) = &refusal {
@@ -65,9 +66,10 @@ impl Gateway {
                 (reply::refused(&refusal, &request_id), Some(refusal.reason()))
             }
         };
+        let line = Line { method, uri, peer: peer.address, status: response.status() };
         match (self.charter.access_log, reason) {
-            (AccessLog::All, reason) => line.write(response.status(), reason.unwrap_or("ok"), peer, &request_id),
-            (AccessLog::Refused, Some(reason)) => line.write(response.status(), reason, peer, &request_id),
+            (AccessLog::All, reason) => line.write(reason.unwrap_or("ok"), &request_id),
+            (AccessLog::Refused, Some(reason)) => line.write(reason, &request_id),
             (AccessLog::Refused, None) | (AccessLog::Off, _) => {}
         }
         response
@@ -76,14 +78,13 @@ impl Gateway {
     async fn answer(
         &self,
         mut request: Box<Request<Incoming>>,
+        uri: &Uri,
         peer: &Peer,
         arrived_at: Timestamp,
         request_id: &HeaderValue,
     ) -> Result<Response<Answer>, Refusal> {
         let charter = &*self.charter;
         admissible(&mut request, &charter.bounds)?;
-        // A clone shares the text: the request is changed and moved while its path is still looked at.
-        let uri = request.uri().clone();
         let path = path::canonical(uri.path()).map_err(|_| Refusal::AmbiguousPath)?;
         let forwarded = peer.forwarded(request.headers());
         let address = visitor::client_address(peer, forwarded.as_ref(), &charter.trusted_proxies);
@@ -98,7 +99,7 @@ impl Gateway {
         let demand = charter.routes.demand(request.method(), &path);
         let permit = self.judge.admit(demand, request.headers(), &visitor).await?;
         let credentials = self.judge.guessable(&permit, request.headers(), &visitor)?;
-        let target = charter.mapping.target(&uri, path).map_err(|_| Refusal::AmbiguousPath)?;
+        let target = charter.mapping.target(uri, path).map_err(|_| Refusal::AmbiguousPath)?;
         let response = self
             .upstream
             .forward(request, target, &permit, &peer.origin, forwarded, request_id.clone())

@@ -12,9 +12,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::{self, Connection, SendRequest};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::wire::Wire;
 
 use super::upload::Upload;
 use super::waiting::Waiting;
@@ -85,10 +86,8 @@ impl Connections {
             Err(_) => return Err(UpstreamError::ConnectTimeout),
         };
         stream.set_nodelay(true).map_err(UpstreamError::Connect)?;
-        let (sender, connection) = http1::Builder::new()
-            .handshake::<_, Upload>(TokioIo::new(stream))
-            .await
-            .map_err(UpstreamError::Exchange)?;
+        let (sender, connection) =
+            http1::Builder::new().handshake::<_, Upload>(Wire::new(stream)).await.map_err(UpstreamError::Exchange)?;
         let waiting = Waiting::default();
         self.open.borrow_mut().push(waiting.clone());
         tokio::task::spawn_local(drive(connection, waiting.clone()));
@@ -125,7 +124,7 @@ impl Lease {
 
 /// Drives a connection until the sender is dropped, the upstream closes, or it is given up. Errors reach the request
 /// itself.
-async fn drive(connection: Connection<TokioIo<TcpStream>, Upload>, waiting: Waiting) {
+async fn drive(connection: Connection<Wire, Upload>, waiting: Waiting) {
     let mut connection = pin!(connection);
     poll_fn(|context| {
         let ended = connection.as_mut().poll(context).is_ready();
