@@ -137,11 +137,13 @@ impl Worker {
                 }
             }
         }
-        // What the kernel has already queued was promised a connection: closing the socket over it would reset it.
-        while let Some(Ok((stream, from))) = if_ready(listener.accept()).await {
-            self.admit(stream, from);
+        // What the kernel has already queued was promised a connection: closing the socket over it would reset it. The
+        // kernel itself is asked: the runtime knows only what there was when it last looked.
+        if let Ok(listener) = listener.into_std() {
+            while let Some((stream, from)) = next_queued(&listener) {
+                self.admit(stream, from);
+            }
         }
-        drop(listener);
         self.service.rounds.drain();
         self.connections.close();
         let drained = async {
@@ -201,12 +203,17 @@ fn is_clients_fault(error: &io::Error) -> bool {
     matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::Interrupted)
 }
 
-/// The future's output if it is ready at once.
-async fn if_ready<F: Future>(future: F) -> Option<F::Output> {
-    tokio::select! {
-        biased;
-        output = future => Some(output),
-        () = std::future::ready(()) => None,
+/// The next connection that the kernel has queued; `None` if there is none, or none can be taken any more.
+fn next_queued(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    loop {
+        match listener.accept() {
+            Ok((stream, from)) => {
+                stream.set_nonblocking(true).ok()?;
+                return Some((TcpStream::from_std(stream).ok()?, from));
+            }
+            Err(error) if is_clients_fault(&error) => {}
+            Err(_) => return None,
+        }
     }
 }
 
