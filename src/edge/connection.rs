@@ -25,9 +25,9 @@ use tokio::time::{sleep, timeout};
 use crate::gateway::{Gateway, Peer};
 use crate::wire::Wire;
 
+use super::place::Place;
 use super::pulse::{Pulse, Tracked, Watched, Word};
 use super::rounds::Rounds;
-use super::worker::Place;
 
 /// How long each wait on a client may take.
 #[derive(Clone, Copy, Debug)]

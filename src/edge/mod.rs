@@ -7,6 +7,7 @@
 
 mod connection;
 mod listener;
+mod place;
 mod pulse;
 mod rounds;
 mod worker;

@@ -26,6 +26,7 @@ use crate::muster::Roll;
 
 use super::Deadlines;
 use super::connection::{self, Reserves, Service};
+use super::place::Place;
 use super::rounds::Rounds;
 
 /// How long to leave the listener alone when descriptors have run out.
@@ -178,22 +179,6 @@ impl Worker {
         }
         let peer = Peer::new(from, "http", &self.shift.trusted_proxies);
         self.connections.spawn_local(connection::serve(stream, peer, Rc::clone(&self.service), place));
-    }
-}
-
-/// One of the connections that may be open.
-pub(super) struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(open: &Arc<AtomicUsize>) -> Self {
-        open.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(open))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
