@@ -27,15 +27,25 @@ pub(super) fn run(config: Config) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&chain(&error)),
     };
-    let running = match run::start(config) {
+    let prepared = match run::prepare(&config) {
+        Ok(prepared) => prepared,
+        Err(error) => return not_started(&error),
+    };
+    // Before the first connection, or a signal would cut it. Not before the data directory is ours: who waits for that
+    // has nothing to bring in order and ends by the signal itself.
+    let signals = {
+        let _inside = runtime.enter();
+        signal(SignalKind::terminate()).and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)))
+    };
+    let (mut terminate, mut interrupt) = match signals {
+        Ok(signals) => signals,
+        Err(error) => return failed(&chain(&error)),
+    };
+    let running = match run::open(&config, prepared) {
         Ok(running) => running,
         Err(error) => return not_started(&error),
     };
     runtime.block_on(async {
-        let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            (Err(error), _) | (_, Err(error)) => return failed(&chain(&error)),
-        };
         first_of(&mut terminate, &mut interrupt).await;
         info!("told to end");
         let stopped = tokio::task::spawn_blocking(|| running.stop());

@@ -77,14 +77,14 @@ impl StartError {
 }
 
 /// Everything but the network, built and checked.
-struct Prepared {
+pub struct Prepared {
     charter: Arc<Charter>,
     rolls: Vec<Roll>,
     lock: std::fs::File,
 }
 
 /// Builds all rooms. Waits for another process to let go of the data directory.
-fn prepare(config: &Config) -> Result<Prepared, StartError> {
+pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let lock = lock(&config.data_dir)?;
     let policy = Arc::new(terms::policy(config));
     let snapshot = config.data_dir.join(SNAPSHOT);
@@ -161,8 +161,16 @@ pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
 /// [`StartError`] for whatever is not as it must be, or cannot be had.
 pub fn start(config: Config) -> Result<Running, StartError> {
     let prepared = prepare(&config)?;
+    open(&config, prepared)
+}
+
+/// Opens what was prepared from the same configuration, and returns once it accepts connections.
+///
+/// # Errors
+/// When the port or a thread cannot be had.
+pub fn open(config: &Config, prepared: Prepared) -> Result<Running, StartError> {
     let listener = edge::bind(config.server.listen)?;
-    serve(&config, prepared, &listener).map_err(StartError::Threads)
+    serve(config, prepared, &listener).map_err(StartError::Threads)
 }
 
 fn serve(config: &Config, prepared: Prepared, listener: &TcpListener) -> io::Result<Running> {

@@ -126,6 +126,13 @@ fn connections_on_which_nothing_happens_hold_nothing_up() {
 }
 
 #[test]
+fn told_to_end_in_the_moment_it_listens_it_ends_in_order() {
+    for _ in 0..10 {
+        super::gate().stop();
+    }
+}
+
+#[test]
 fn the_port_is_free_for_the_next_one() {
     let mut gate = super::gate();
     list(&gate, &gate.alice(&["messages:list"])).expect(200);

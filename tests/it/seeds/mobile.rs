@@ -1,6 +1,6 @@
 //! The phones' own traffic: seeds S43 and S44.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::thread;

@@ -1,0 +1,120 @@
+"""Loads: what is sent, and what the sender saw.
+
+Guarantees: an answer other than the expected one counts as bad, whichever tool sent the request.
+Does not know: what the proxy spent on it.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from .processes import BENCH, WORK, lab
+
+
+@dataclass
+class Seen:
+    """What a sender saw. Times in microseconds, `seconds` of the sending alone."""
+
+    requests: int
+    seconds: float
+    p50: float
+    p99: float
+    bad: int
+
+
+def missing_tool(scenario, which):
+    """The tool that `scenario` needs and that `which` does not find, with the package that has it."""
+    tool, package = {"wrk": ("wrk", "wrk"), "paced": ("h2load", "nghttp2-client"), "hold": (None, None)}[scenario.tool]
+    return None if tool is None or which(tool) else f"{tool} (Debian: {package})"
+
+
+def send(scenario, port, tokens, refused, seconds, cpus):
+    """Loads `port` for some seconds with the tokens of a file. With `refused` every answer has to be a refusal."""
+    tool = _paced if scenario.tool == "paced" else _wrk
+    try:
+        return tool(scenario, port, tokens, refused, seconds, cpus)
+    except (subprocess.TimeoutExpired, StopIteration, ValueError, OSError) as error:
+        print(f"the load failed: {error!r}", file=sys.stderr)
+        return Seen(requests=1, seconds=seconds, p50=0, p99=0, bad=1)
+
+
+def _wrk(scenario, port, tokens, refused, seconds, cpus):
+    environment = {**os.environ, "TOKENS": str(tokens), "TARGET": scenario.target}
+    script = BENCH / "conf" / "wrk.lua"
+    command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script)]
+    output = _run([*command, f"http://127.0.0.1:{port}/"], seconds + 60, cpus, environment)
+    seen = next(json.loads(line[5:]) for line in output.splitlines() if line.startswith("JSON "))
+    wrong = seen["requests"] - seen["refused"] if refused else seen["refused"]
+    # wrk counts a request that it sent on a connection that was closed behind a refusal as broken: no answer is missing.
+    broken = 0 if refused else seen["broken"]
+    return Seen(seen["requests"], seen["seconds"], seen["p50"], seen["p99"], max(wrong, 0) + broken)
+
+
+def _paced(scenario, port, tokens, refused, seconds, cpus):
+    log = WORK / "requests.log"
+    token = tokens.read_text().splitlines()[0]
+    log.unlink(missing_ok=True)
+    command = ["h2load", "--h1", "-t1", f"-c{scenario.connections}", f"--rps={scenario.rate}", f"-D{seconds}"]
+    headers = [f"authorization: Bearer {token}", "accept: application/json"]
+    options = [f"--log-file={log}", *(word for header in headers for word in ("-H", header))]
+    _run([*command, *options, f"http://127.0.0.1:{port}{scenario.target}"], seconds + 60, cpus)
+    # Start, status and duration in microseconds, one request a line.
+    rows = [line.split() for line in log.read_text().splitlines()]
+    took = sorted(int(row[2]) for row in rows)
+    bad = sum((row[1] == "200") == refused for row in rows)
+    return Seen(len(rows), seconds, took[len(took) // 2], took[len(took) * 99 // 100], bad)
+
+
+def _run(command, timeout, cpus, environment=None):
+    pin = (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
+    done = subprocess.run(
+        command,
+        env=environment,
+        timeout=timeout,
+        preexec_fn=pin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return done.stdout.decode(errors="replace")
+
+
+@dataclass
+class Held:
+    """Idle connections: memory in MiB before and with them."""
+
+    connections: int
+    before: float
+    after: float
+    bad: int
+
+
+def hold(process, port, token, connections):
+    """Opens idle connections and weighs `process` before and with them."""
+    before = process.pss()
+    command = [lab("holder"), str(port), str(connections)]
+    environment = {**os.environ, "TOKEN": token}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as holder:
+        answered = int(holder.stdout.readline() or 0)
+        # Buffers that are let go on a timer are let go.
+        time.sleep(2)
+        after = process.pss()
+        holder.stdin.close()
+        still_open = int(holder.stdout.readline() or 0)
+    return Held(connections, before, after, bad=connections - min(answered, still_open))
+
+
+def status(port, token):
+    """The status of one request; 0 if there is no answer."""
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+    request = f"GET /api/items?page=1 HTTP/1.1\r\nHost: bench.local\r\n{authorization}Connection: close\r\n\r\n"
+    try:
+        with socket.create_connection(("127.0.0.1", port), 5) as stream:
+            stream.sendall(request.encode())
+            return int(stream.recv(4096)[9:12] or 0)
+    except (OSError, ValueError):
+        return 0
