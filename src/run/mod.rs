@@ -84,6 +84,9 @@ pub struct Prepared {
 }
 
 /// Builds all rooms. Waits for another process to let go of the data directory.
+///
+/// # Errors
+/// [`StartError`] for whatever is not as it must be.
 pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let lock = lock(&config.data_dir)?;
     let policy = Arc::new(terms::policy(config));

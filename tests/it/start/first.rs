@@ -2,12 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Start, Upstream, until, user};
+use crate::support::{Start, Upstream, user};
 
 const LIST: &str = "/3rdparty/v1/messages";
 
@@ -81,23 +79,30 @@ fn the_second_start_makes_no_other_key() {
     gate.get(LIST).bearer(&pair.field("access_token")).send().expect(200);
 }
 
+const WAITS: &str = "another portcullis uses this data directory";
+
 #[test]
 fn a_second_gate_on_the_same_data_waits_for_the_first_to_end_and_takes_over() {
     let gate = Start::before(Upstream::start().address).start();
     let pair = gate.alice(&["messages:list"]);
-    thread::scope(|scope| {
-        let second = scope.spawn(|| gate.start_beside());
-        let start = Instant::now();
-        until("the second to have had its time", || {
-            gate.get(LIST).bearer(&pair.field("access_token")).send().expect(200);
-            assert!(!second.is_finished(), "two gates write to one directory");
-            (start.elapsed() > Duration::from_secs(1)).then_some(())
-        });
-        let pair = gate.refresh(&pair.field("refresh_token")).expect(200);
-        gate.signal("TERM");
-        let second = second.join().unwrap();
-        assert!(second.log().iter().any(|line| line.contains("another portcullis uses this data directory")));
-        second.get(LIST).bearer(&pair.field("access_token")).send().expect(200);
-        second.refresh(&pair.field("refresh_token")).expect(200);
-    });
+    let second = gate.launch_beside();
+    second.wait_for_log(WAITS);
+    let pair = gate.refresh(&pair.field("refresh_token")).expect(200);
+    assert!(second.log().iter().all(|line| !line.contains("listening")), "two gates write to one directory");
+    gate.signal("TERM");
+    let second = second.listens();
+    second.get(LIST).bearer(&pair.field("access_token")).send().expect(200);
+    second.refresh(&pair.field("refresh_token")).expect(200);
+}
+
+#[test]
+fn a_gate_that_waits_is_ended_by_a_signal_and_leaves_the_first_alone() {
+    let gate = Start::before(Upstream::start().address).start();
+    for signal in ["TERM", "INT"] {
+        let mut second = gate.launch_beside();
+        second.wait_for_log(WAITS);
+        second.signal(signal);
+        second.wait();
+    }
+    gate.get(LIST).bearer(&gate.alice(&["messages:list"]).field("access_token")).send().expect(200);
 }

@@ -90,7 +90,7 @@ impl Start {
         if !self.users.is_empty() {
             fs::write(self.folder.path().join("users.toml"), &self.users).unwrap();
         }
-        Gate::spawn(self.folder, self.settings, self.variables)
+        Gate::launch(self.folder, self.settings, self.variables).listens()
     }
 }
 
@@ -112,8 +112,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    #[track_caller]
-    fn spawn(folder: Arc<TempDir>, settings: Vec<(String, String)>, variables: Vec<(String, String)>) -> Self {
+    fn launch(folder: Arc<TempDir>, settings: Vec<(String, String)>, variables: Vec<(String, String)>) -> Self {
         let mut command = command(folder.path());
         command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null());
         command.args(settings.iter().map(|(key, value)| format!("--set={key}={value}")));
@@ -122,17 +121,21 @@ impl Gate {
         let log = Arc::new(Mutex::new(Vec::new()));
         collect(child.stderr.take().unwrap(), Arc::clone(&log));
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        // Whole from here on, so that it is killed if it never listens.
-        let mut gate = Self { address: nowhere, child, folder, settings, variables, log };
-        gate.address = until("the gate to listen", || {
-            if let Some(status) = gate.child.try_wait().unwrap() {
-                panic!("the gate ended with {status}: {:?}", gate.log());
+        Self { address: nowhere, child, folder, settings, variables, log }
+    }
+
+    /// Waits until it listens.
+    #[track_caller]
+    pub fn listens(mut self) -> Self {
+        self.address = until("the gate to listen", || {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the gate ended with {status}: {:?}", self.log());
             }
-            let listening = gate.log().into_iter().find(|line| line.contains("\"listening\""))?;
+            let listening = self.log().into_iter().find(|line| line.contains("\"listening\""))?;
             let line: Value = serde_json::from_str(&listening).unwrap();
             Some(line["address"].as_str().unwrap().parse().unwrap())
         });
-        gate
+        self
     }
 
     pub fn call(&self, method: &str, target: &str) -> Call {
@@ -207,13 +210,12 @@ impl Gate {
     /// Starts one that has ended anew, on the same folder.
     #[track_caller]
     pub fn start_again(self) -> Self {
-        self.start_beside()
+        self.launch_beside().listens()
     }
 
-    /// Starts another one on the same folder.
-    #[track_caller]
-    pub fn start_beside(&self) -> Self {
-        Self::spawn(Arc::clone(&self.folder), self.settings.clone(), self.variables.clone())
+    /// Another one on the same folder, which may have to wait before it listens.
+    pub fn launch_beside(&self) -> Self {
+        Self::launch(Arc::clone(&self.folder), self.settings.clone(), self.variables.clone())
     }
 
     /// Ends it with TERM and starts it anew on the same folder.
