@@ -4,6 +4,7 @@
 //! terminal; standard error only, so that standard output belongs to commands.
 //! Does not know: what is logged. (What may not be: tokens, passwords, `Authorization`, queries, bodies.)
 
+use std::error::Error;
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::filter::{LevelFilter, ParseError};
@@ -48,4 +49,18 @@ pub fn start(log: &Log, filter: Option<&str>) -> Result<(), LogError> {
         fmt::layer().with_target(false).with_ansi(terminal).with_writer(io::stderr).boxed()
     };
     Ok(tracing_subscriber::registry().with(filter).with(lines).try_init()?)
+}
+
+/// An error and its causes on one line. To be logged in place of the error itself, of which a line shows no causes.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, LoadOptions, Mistake};
+use crate::observe::chain;
 
 const CONFIGURATION: u8 = 78;
 const EXIT_CODES: &str = "Exit codes: 0 well, 1 failed while running, 2 wrong usage, 78 wrong configuration.";
@@ -146,18 +147,4 @@ fn outcome<E: Error>(result: Result<(), E>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }

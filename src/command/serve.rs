@@ -11,10 +11,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::observe;
+use crate::observe::{self, chain};
 use crate::run::{self, StartError};
 
-use super::{CONFIGURATION, chain};
+use super::CONFIGURATION;
 
 /// Runs the gate until a signal ends it.
 pub(super) fn run(config: Config) -> ExitCode {
@@ -35,9 +35,9 @@ pub(super) fn run(config: Config) -> ExitCode {
     // has nothing to bring in order and ends by the signal itself.
     let signals = {
         let _inside = runtime.enter();
-        signal(SignalKind::terminate()).and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)))
+        Signals::catch()
     };
-    let (mut terminate, mut interrupt) = match signals {
+    let mut signals = match signals {
         Ok(signals) => signals,
         Err(error) => return failed(&chain(&error)),
     };
@@ -46,7 +46,7 @@ pub(super) fn run(config: Config) -> ExitCode {
         Err(error) => return not_started(&error),
     };
     runtime.block_on(async {
-        first_of(&mut terminate, &mut interrupt).await;
+        signals.end().await;
         info!("told to end");
         let stopped = tokio::task::spawn_blocking(|| running.stop());
         tokio::select! {
@@ -55,7 +55,7 @@ pub(super) fn run(config: Config) -> ExitCode {
                 Ok(Err(error)) => failed(&chain(&error)),
                 Err(panicked) => failed(&chain(&panicked)),
             },
-            () = first_of(&mut terminate, &mut interrupt) => {
+            () = signals.end() => {
                 warn!("told twice: ending at once");
                 std::process::exit(1);
             }
@@ -87,10 +87,33 @@ fn failed(why: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn first_of(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that mean something to a gate.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the word to end. A hangup is none: by convention it asks for a reload, and left alone it would kill.
+    async fn end(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    info!("hangup: the users file is looked at every second anyway, all else is read at the start");
+                }
+            }
+        }
     }
 }
 

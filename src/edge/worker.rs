@@ -23,6 +23,7 @@ use tracing::{debug, warn};
 
 use crate::gateway::{Gateway, Peer};
 use crate::muster::Roll;
+use crate::observe::chain;
 
 use super::Deadlines;
 use super::connection::{self, Reserves, Service};
@@ -89,7 +90,7 @@ impl Crew {
                         let (service, connections) = (Rc::new(service), TaskTracker::new());
                         Worker { service, shift, open, connections }.work(listener, drain).await;
                     }),
-                    Err(error) => warn!(error = &error as &dyn std::error::Error, "a worker could not start"),
+                    Err(error) => warn!(error = chain(&error), "a worker could not start"),
                 }
             };
             threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
@@ -119,7 +120,7 @@ impl Worker {
     async fn work(&self, listener: TcpListener, drain: CancellationToken) {
         let listener = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => listener,
-            Err(error) => return warn!(error = &error as &dyn std::error::Error, "a worker could not listen"),
+            Err(error) => return warn!(error = chain(&error), "a worker could not listen"),
         };
         let mut round = interval(self.shift.round);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -132,7 +133,7 @@ impl Worker {
                     Ok((stream, from)) => self.admit(stream, from),
                     Err(error) if is_clients_fault(&error) => {}
                     Err(error) => {
-                        warn!(error = &error as &dyn std::error::Error, "cannot accept");
+                        warn!(error = chain(&error), "cannot accept");
                         sleep(BREATHER).await;
                     }
                 }

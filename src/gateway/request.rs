@@ -12,6 +12,7 @@ use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use tracing::warn;
 
+use crate::observe::chain;
 use crate::token::Timestamp;
 use crate::upstream::{Answer, Terms, Upstream};
 
@@ -60,8 +61,8 @@ impl Gateway {
             Ok(response) => (response, None),
             Err(refusal) => {
                 if let Refusal::Upstream(error) = &refusal {
-                    let error = error as &dyn std::error::Error;
-                    warn!(request_id = ?request_id, reason = refusal.reason(), error, "upstream failed");
+                    let request_id = request_id.to_str().unwrap_or_default();
+                    warn!(request_id, reason = refusal.reason(), error = chain(error), "upstream failed");
                 }
                 (reply::refused(&refusal, &request_id), Some(refusal.reason()))
             }

@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::account::Reload;
 use crate::gateway::Charter;
+use crate::observe::chain;
 
 const LOOK_AT_USERS_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -55,7 +56,7 @@ async fn keep(charter: &Charter, snapshot_interval: Duration, stop: &Cancellatio
             _ = users.tick() => look_at_users(charter).await,
             _ = sweep.tick() => charter.store.sweep(charter.clock.now()),
             _ = snapshot.tick() => if let Err(trouble) = charter.store.snapshot() {
-                error!(error = &trouble as &dyn std::error::Error, "the snapshot was not written");
+                error!(error = chain(&trouble), "the snapshot was not written");
             }
         }
     }
@@ -76,6 +77,6 @@ async fn reconcile(charter: &Charter) {
     match charter.store.users_changed(&|subject| charter.sessions.standing(subject)).await {
         Ok(0) => {}
         Ok(ended) => info!(ended, "sessions of removed users or changed passwords have ended"),
-        Err(trouble) => error!(error = &trouble as &dyn std::error::Error, "sessions could not be brought in line"),
+        Err(trouble) => error!(error = chain(&trouble), "sessions could not be brought in line"),
     }
 }

@@ -51,6 +51,13 @@ pub enum StartError {
     Keys(#[from] KeyError),
     #[error("{}: {trouble}", path.display())]
     Users { path: PathBuf, trouble: FileTrouble },
+    /// Every session would be taken for one of a removed user, and end.
+    #[error(
+        "{}: no users, but there are sessions, which would all end; put the file back, or move {SNAPSHOT} in the data \
+         directory away if that is meant",
+        path.display()
+    )]
+    SessionsWithoutUsers { path: PathBuf },
     #[error(transparent)]
     Password(#[from] HashFailed),
     #[error(transparent)]
@@ -70,7 +77,7 @@ impl StartError {
     /// Whether the set-up is at fault, and not the moment.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Keys(_) | Self::Users { .. } => true,
+            Self::Keys(_) | Self::Users { .. } | Self::SessionsWithoutUsers { .. } => true,
             Self::DataDir { .. } | Self::Password(_) | Self::Snapshot(_) | Self::Bind(_) | Self::Threads(_) => false,
         }
     }
@@ -97,7 +104,7 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     for notice in notices {
         if notice.is_warning() { warn!("{notice}") } else { info!("{notice}") }
     }
-    let (ring, accounts) = (Arc::new(ring), Arc::new(accounts(config)?));
+    let (ring, accounts) = (Arc::new(ring), Arc::new(accounts(config, !store.is_empty())?));
     let clock = Arc::new(Clock::starting_at(store.newest()));
     let routes = Routes::new(terms::rules(config), terms::unmatched(config));
     let (muster, rolls) = Muster::new(config.workers.get());
@@ -138,22 +145,32 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
 pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
     let (mut notes, mut errors) = (Vec::new(), Vec::new());
     let policy = Arc::new(terms::policy(config));
-    if let Err(error) = Store::open(config.data_dir.join(SNAPSHOT), terms::caps(config), policy) {
-        errors.push(error.into());
-    }
+    let sessions_exist = match Store::open(config.data_dir.join(SNAPSHOT), terms::caps(config), policy) {
+        Ok(store) => !store.is_empty(),
+        Err(error) => {
+            errors.push(error.into());
+            false
+        }
+    };
     // As if there were sessions, so that no key is made.
     match KeyRing::open(&config.data_dir, terms::key_source(config), true, clock::wall().as_secs()) {
         Ok((_, notices)) => notes.extend(notices.iter().map(ToString::to_string)),
-        Err(KeyError::SessionsWithoutKeys { .. }) => notes.push("keys will be made at the first start".into()),
+        Err(KeyError::SessionsWithoutKeys { .. }) if !sessions_exist => {
+            notes.push("keys will be made at the first start".into());
+        }
         Err(error) => errors.push(error.into()),
     }
-    let file = &config.users.file;
-    match Directory::open(file) {
-        Ok((directory, _)) if directory.users().is_empty() => {
-            notes.push(format!("{}: no users yet, so nobody can sign in", file.display()));
+    let path = &config.users.file;
+    match Directory::open(path) {
+        Ok((directory, _)) if directory.users().is_empty() && sessions_exist => {
+            errors.push(StartError::SessionsWithoutUsers { path: path.clone() });
         }
-        Ok((directory, _)) => notes.push(format!("{}: {} users", file.display(), directory.users().len())),
-        Err(trouble) => errors.push(StartError::Users { path: file.clone(), trouble }),
+        Ok((_, Found::Nothing)) => notes.push(format!(
+            "{}: there is no such file, so nobody can sign in; `portcullis hash-password` makes the hash of a user",
+            path.display()
+        )),
+        Ok((directory, Found::File)) => notes.push(format!("{}: users: {}", path.display(), directory.users().len())),
+        Err(trouble) => errors.push(StartError::Users { path: path.clone(), trouble }),
     }
     if errors.is_empty() { Ok(notes) } else { Err(errors) }
 }
@@ -221,11 +238,14 @@ fn lock(data_dir: &Path) -> Result<std::fs::File, StartError> {
     Ok(lock)
 }
 
-fn accounts(config: &Config) -> Result<Accounts, StartError> {
+fn accounts(config: &Config, sessions_exist: bool) -> Result<Accounts, StartError> {
     let path = &config.users.file;
     let (directory, found) =
         Directory::open(path).map_err(|trouble| StartError::Users { path: path.clone(), trouble })?;
     let accounts = Accounts::new(directory, terms::account_policy(config))?;
+    if sessions_exist && accounts.users().is_empty() {
+        return Err(StartError::SessionsWithoutUsers { path: path.clone() });
+    }
     if found == Found::Nothing || accounts.users().is_empty() {
         warn!(
             file = %path.display(),

@@ -63,7 +63,7 @@ fn check_says_that_all_is_well_and_makes_nothing() {
     assert!(ended.stdout.contains("nobody can sign in"), "{ended:#?}");
     assert!(is_empty(folder.path()));
     fs::write(folder.path().join("users.toml"), user("ada", "lovelace", &[], "")).unwrap();
-    assert!(run(folder.path(), &["check"]).expect(0).stdout.contains("users.toml: 1 users"));
+    assert!(run(folder.path(), &["check"]).expect(0).stdout.contains("users.toml: users: 1"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 

@@ -113,3 +113,28 @@ fn a_key_that_every_user_of_the_machine_can_read_stops_the_start() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     gate.start_again();
 }
+
+#[test]
+fn a_users_file_that_is_gone_stops_a_start_and_signs_nobody_out() {
+    let mut gate = Start::before(Upstream::start().address).start();
+    let pair = gate.alice(&["messages:list"]);
+    gate.stop();
+    let (users, aside) = (gate.folder().join("users.toml"), gate.folder().join("users.aside"));
+    fs::rename(&users, &aside).unwrap();
+    for command in ["serve", "check"] {
+        let arguments = [command, "--listen", "127.0.0.1:0"];
+        let ended = Run::new(&gate.folder(), &arguments).end().expect(78);
+        assert!(one_line(&ended).contains("no users, but there are sessions"), "{ended:#?}");
+    }
+    fs::rename(&aside, &users).unwrap();
+    let gate = gate.start_again();
+    gate.refresh(&pair.field("refresh_token")).expect(200);
+}
+
+#[test]
+fn a_hangup_ends_nothing() {
+    let gate = Start::before(Upstream::start().address).start();
+    gate.signal("HUP");
+    gate.wait_for_log("hangup");
+    gate.alice(&["messages:list"]);
+}
