@@ -116,9 +116,9 @@ impl SignInLimits {
         let seconds = Duration::from_secs;
         let refill = SHORTEST..=Duration::from_hours(24);
         Self {
-            address_burst: r.number("limits.signin.address_burst", 20, 1..=1_000_000),
+            address_burst: r.number("limits.signin.address_burst", 50, 1..=1_000_000),
             address_refill: r.duration("limits.signin.address_refill", seconds(3), refill.clone()),
-            user_burst: r.number("limits.signin.user_burst", 5, 1..=1_000_000),
+            user_burst: r.number("limits.signin.user_burst", 20, 1..=1_000_000),
             user_refill: r.duration("limits.signin.user_refill", seconds(10), refill),
             max_tracked: r.number("limits.signin.max_tracked", 65_536, 1024..=16_777_216),
         }
