@@ -14,6 +14,7 @@ use super::reader::Reader;
 use super::secret::Secret;
 use super::signing_secret;
 use crate::keys::Algorithm;
+use crate::token::{AccessOverlap, OnReuse};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Token {
@@ -64,21 +65,6 @@ pub enum TokenType {
     AtJwt,
     /// `JWT`, for validators that know no other.
     Jwt,
-}
-
-/// How long the access token that a rotation replaced goes on working.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessOverlap {
-    For(Duration),
-    UntilExpiry,
-}
-
-/// What a refresh token that is presented again ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnReuse {
-    Session,
-    /// All sessions of its user.
-    User,
 }
 
 const SECRET: &str = "token.secret";

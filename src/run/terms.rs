@@ -19,7 +19,7 @@ use crate::gateway::{AccessLog, Bounds, Demand, FURTHER_SCOPES, Routes, Rule, sm
 use crate::keys::KeySource;
 use crate::profile::RecordAddresses;
 use crate::store::Caps;
-use crate::token::{AccessOverlap, OnReuse, Policy, Scopes};
+use crate::token::{Policy, Scopes};
 use crate::upstream::headers::Authorization;
 use crate::upstream::{Address, Terms};
 
@@ -38,15 +38,9 @@ pub(super) fn policy(config: &Config) -> Policy {
         access_ttl_max: token.access_ttl_max,
         refresh_ttl: token.refresh_ttl,
         session_ttl: token.session_ttl,
-        access_overlap: match token.access_overlap {
-            config::AccessOverlap::For(span) => AccessOverlap::For(span),
-            config::AccessOverlap::UntilExpiry => AccessOverlap::UntilExpiry,
-        },
+        access_overlap: token.access_overlap,
         retry_window: token.retry_window,
-        on_reuse: match token.on_reuse {
-            config::OnReuse::Session => OnReuse::Session,
-            config::OnReuse::User => OnReuse::User,
-        },
+        on_reuse: token.on_reuse,
     }
 }
 

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::token::AccessOverlap;
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
