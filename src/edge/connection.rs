@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub struct Reserves {
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How often a half-arrived preface is looked at again: it stays in the kernel, which cannot tell when more has come.
 const GLANCE: Duration = Duration::from_millis(10);
+/// How long a drain waits for the first bytes of a connection: what had been sent before is there by then.
+const LAST_CALL: Duration = Duration::from_millis(250);
 const TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
 x-portcullis: denied\r\nconnection: close\r\ncontent-length: 119\r\n\r\n\
 {\"message\":\"Request head did not arrive in time\",\"error\":\"invalid_request\",\"error_description\":\"request head too slow\"}";
@@ -71,21 +73,19 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response<Tracked>, Infallibl
 pub(super) async fn serve(stream: TcpStream, peer: Peer, service: Rc<Service>, _place: Place) {
     // Small answers leave at once; failing only costs latency.
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(version)) = timeout(service.deadlines.first_byte, version_of(&stream)).await else {
-        return;
-    };
+    let pulse = Pulse::new();
+    service.rounds.join(&pulse);
     // Boxed: each connection keeps room for one protocol and not for both.
-    match version {
-        Spoken::Http1 => Box::pin(http1(stream, Rc::new(peer), service)).await,
-        Spoken::Http2 => Box::pin(http2(stream, Rc::new(peer), service)).await,
+    match first_words(&stream, &pulse).await {
+        Some(Spoken::Http1) => Box::pin(http1(stream, Rc::new(peer), pulse, service)).await,
+        Some(Spoken::Http2) => Box::pin(http2(stream, Rc::new(peer), pulse, service)).await,
+        None => {}
     }
 }
 
 // An error of a connection is the client's going away or speaking nonsense; hyper has answered what can be answered.
 
-async fn http1(stream: TcpStream, peer: Rc<Peer>, service: Rc<Service>) {
-    let pulse = Pulse::new(false);
-    service.rounds.join(&pulse);
+async fn http1(stream: TcpStream, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<Service>) {
     let stream = Watched { stream: Wire::new(stream), pulse: Rc::clone(&pulse) };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -102,9 +102,8 @@ async fn http1(stream: TcpStream, peer: Rc<Peer>, service: Rc<Service>) {
     }
 }
 
-async fn http2(stream: TcpStream, peer: Rc<Peer>, service: Rc<Service>) {
-    let pulse = Pulse::new(true);
-    service.rounds.join(&pulse);
+async fn http2(stream: TcpStream, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<Service>) {
+    pulse.multiplex();
     let stream = Watched { stream: Wire::new(stream), pulse: Rc::clone(&pulse) };
     let mut connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
@@ -150,6 +149,23 @@ where
 enum Spoken {
     Http1,
     Http2,
+}
+
+/// The protocol of the first bytes; `None` if none come in time. A drain does not wait for a client that says nothing.
+async fn first_words(stream: &TcpStream, pulse: &Pulse) -> Option<Spoken> {
+    let mut version = pin!(version_of(stream));
+    tokio::select! {
+        biased;
+        version = version.as_mut() => version.ok(),
+        word = pulse.hear() => {
+            if word != Word::Drain {
+                return None;
+            }
+            let version = timeout(LAST_CALL, version).await.ok()?.ok();
+            pulse.tell(Word::Drain);
+            version
+        }
+    }
 }
 
 /// Looks at the first bytes without taking them.

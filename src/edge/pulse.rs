@@ -5,6 +5,7 @@
 //! Does not know: what is read or written, who goes round and asks.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -46,7 +47,7 @@ pub(super) enum Word {
 #[derive(Debug)]
 pub(super) struct Pulse {
     /// HTTP/2: bytes need not be the beginning of a request.
-    multiplexed: bool,
+    multiplexed: Cell<bool>,
     phase: Cell<Phase>,
     /// When the phase began, as far as anybody has asked: reading the clock on every request would cost more than the
     /// whole pulse, and a deadline that begins with the first question is at most one round late.
@@ -60,9 +61,9 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn new(multiplexed: bool) -> Rc<Self> {
+    pub(super) fn new() -> Rc<Self> {
         Rc::new(Self {
-            multiplexed,
+            multiplexed: Cell::new(false),
             phase: Cell::new(Phase::Fresh),
             since: Cell::new(None),
             active: Cell::new(0),
@@ -71,6 +72,11 @@ impl Pulse {
             word: Cell::new(None),
             sleeper: RefCell::new(None),
         })
+    }
+
+    /// From now on it speaks HTTP/2.
+    pub(super) fn multiplex(&self) {
+        self.multiplexed.set(true);
     }
 
     /// A request has arrived in full. The guard notes when its answer is out.
@@ -97,6 +103,11 @@ impl Pulse {
         self.word.take()
     }
 
+    /// Waits for the next word.
+    pub(super) async fn hear(&self) -> Word {
+        poll_fn(|context| self.told(context).map_or(Poll::Pending, Poll::Ready)).await
+    }
+
     /// What is overdue at `now`.
     pub(super) fn overdue(&self, now: Instant, deadlines: &Deadlines) -> Option<Word> {
         if self.blocked.get() {
@@ -118,9 +129,9 @@ impl Pulse {
 
     fn heard(&self) {
         match self.phase.get() {
-            Phase::Fresh if self.multiplexed => self.enter(Phase::Idle),
+            Phase::Fresh if self.multiplexed.get() => self.enter(Phase::Idle),
             Phase::Fresh => self.enter(Phase::Head),
-            Phase::Idle if !self.multiplexed => self.enter(Phase::Head),
+            Phase::Idle if !self.multiplexed.get() => self.enter(Phase::Head),
             Phase::Idle | Phase::Head | Phase::Busy => {}
         }
     }
@@ -264,7 +275,7 @@ mod tests {
 
     #[test]
     fn each_wait_has_its_own_deadline() {
-        let pulse = Pulse::new(false);
+        let pulse = Pulse::new();
         overdue_after(&pulse, 1, Word::Overdue);
         pulse.heard();
         overdue_after(&pulse, 2, Word::HeadOverdue);
@@ -280,7 +291,7 @@ mod tests {
 
     #[test]
     fn bytes_of_the_same_head_do_not_buy_time() {
-        let (pulse, start) = (Pulse::new(false), Instant::now());
+        let (pulse, start) = (Pulse::new(), Instant::now());
         pulse.heard();
         assert_eq!(pulse.overdue(start, &DEADLINES), None);
         pulse.heard();
@@ -289,7 +300,8 @@ mod tests {
 
     #[test]
     fn frames_between_requests_do_not_keep_an_idle_connection() {
-        let (pulse, start) = (Pulse::new(true), Instant::now());
+        let (pulse, start) = (Pulse::new(), Instant::now());
+        pulse.multiplex();
         pulse.heard();
         assert_eq!(pulse.overdue(start, &DEADLINES), None);
         pulse.heard();
@@ -298,7 +310,8 @@ mod tests {
 
     #[test]
     fn the_last_of_several_answers_makes_it_idle() {
-        let pulse = Pulse::new(true);
+        let pulse = Pulse::new();
+        pulse.multiplex();
         let (first, second) = (pulse.begin(), pulse.begin());
         drop(first);
         never_overdue(&pulse);

@@ -141,3 +141,15 @@ fn the_port_is_free_for_the_next_one() {
     let next = Start::before(Upstream::start().address).set("server.listen", &address).start();
     assert_eq!(next.address.to_string(), address);
 }
+
+#[test]
+fn a_client_that_has_said_nothing_does_not_hold_up_the_end() {
+    let mut gate = super::gate();
+    let silent = TcpStream::connect(gate.address).unwrap();
+    gate.alice(&["messages:list"]);
+    let told = std::time::Instant::now();
+    gate.signal("TERM");
+    assert_eq!(gate.wait().code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+    drop(silent);
+}
