@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-deps clients check fmt bench
+.PHONY: help demo test test-deps clients check bench bench-instructions bench-micro
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -27,5 +27,13 @@ check: ## What has to hold before a change lands: format, lints, docs, licences,
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --offline check bans licenses sources; else echo "cargo-deny is not installed: licences and bans not checked"; fi
 	$(MAKE) test
 
-bench: ## Side-by-side with nginx, HAProxy and Envoy
-	bench/run
+bench: ## Side-by-side with nginx, HAProxy and Envoy (some 40 minutes; ARGS="--help" tells how to take less)
+	$(CARGO) build --locked --release
+	bench/run $(ARGS)
+
+bench-instructions: ## Instructions per request against bench/instructions.txt (ARGS=--update writes that)
+	$(CARGO) build --locked --release
+	bench/instructions $(ARGS)
+
+bench-micro: ## What single steps of a request cost
+	$(CARGO) bench --locked --bench micro

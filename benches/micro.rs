@@ -13,15 +13,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use divan::{Bencher, black_box};
 use http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::{HeaderName, Method};
-use portcullis::gateway::{Demand, Routes, Rule};
+use portcullis::gateway::{Demand, Routes, Rule, path};
 use portcullis::keys::{Algorithm, KeyRing, install_crypto};
 use portcullis::token::{AccessOverlap, OnReuse, Policy, Timestamp, access};
 use portcullis::upstream::headers::{Authorization, Identity, Origin, clean_request};
-
-/// Private in the library, where only the gateway may judge paths.
-#[allow(dead_code, reason = "its tests are compiled along and do not run")]
-#[path = "../src/gateway/path.rs"]
-mod path;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const RULES: usize = 200;

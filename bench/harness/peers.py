@@ -1,7 +1,7 @@
 """What is measured side by side, and how each is started.
 
-Guarantees: peers that validate check signature, issuer, expiry and scope and hand on the subject instead of the token, as
-the gate does; each has as many workers as the gate and keeps its connections to the upstream open.
+Guarantees: peers that validate check signature, issuer, expiry and scope and hand on the subject instead of the token,
+as the gate does; each has as many workers as the gate and keeps its connections to the upstream open.
 Does not know: loads.
 """
 
@@ -88,7 +88,7 @@ def _which(program):
 
 def _gate(*options):
     def command(program, place):
-        words = [place.port, place.upstream, place.workers, KEYS, place.algorithm]
+        words = [place.port, place.upstream, place.workers, KEYS, place.algorithm, place.directory]
         return [BENCH / "gate", program, *words, *options]
 
     return command

@@ -1,7 +1,7 @@
 """Processes under measurement: started, pinned, weighed, ended.
 
-Guarantees: what is started in a `with` is ended with it, children included, whatever happens inside; CPU time and memory
-count the whole tree of a process, so a master with workers is weighed as one.
+Guarantees: what is started in a `with` is ended with it, children included, whatever happens inside; CPU time and
+memory count the whole tree of a process, so a master with workers is weighed as one.
 Does not know: what the processes are.
 """
 
@@ -146,10 +146,8 @@ def build_lab():
 
 
 def prepare():
-    """Makes this process fit to start others: room for thousands of sockets, files that nobody else can read, and an end
-    by signal that runs every `with` to its end."""
-    sys.dont_write_bytecode = True
-    os.umask(0o077)
+    """Makes this process fit to start others: room for thousands of sockets, and an end by signal that runs every
+    `with` to its end."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -1,6 +1,6 @@
 """The table.
 
-Guarantees: figures are medians over the rounds, with the least and the greatest beside them; ratios are medians of the
+Guarantees: figures are medians over the turns, with the least and the greatest beside them; ratios are medians of the
 ratios within a round, in which both took their turns one after the other; a row that does not count says so.
 Does not know: how anything was measured.
 """
@@ -18,7 +18,8 @@ LEAST_BUSY = 95
 
 def machine():
     """One line about the machine."""
-    model = next((line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?")
+    models = [line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    model = models[0] if models else "CPU unknown"
     cpus = len(os.sched_getaffinity(0))
     return f"{platform.machine()}, {model}, {cpus} CPUs, Linux {platform.release()}, load {os.getloadavg()[0]:.1f}"
 
@@ -31,7 +32,7 @@ def table(results):
     lines = [f"| {head} |", "|---|---|" + "--:|" * (head.count("|") - 2) + "---|"]
     for result in results:
         for row in result.rows:
-            if row.rounds:
+            if row.turns:
                 lines.append(_line(row, {other.peer: other for other in result.rows}))
     return "\n".join(lines) if len(lines) > 2 else ""
 
@@ -55,30 +56,36 @@ def idle_table(results):
 def unsound(row):
     """Why the figures of a row do not count; empty if they do."""
     why = []
-    bad = sum(round.seen.bad for round in row.rounds + row.passes)
+    bad = sum(turn.seen.bad for turn in row.turns + row.passes)
     if bad:
         why.append(f"{bad} bad answers")
-    busy = _busy(row)
-    # The floor costs less than the load that it is put under.
-    if row.scenario.saturates and busy < LEAST_BUSY * row.scenario.workers and row.peer != "relay":
+    scenario, busy = row.scenario, _busy(row)
+    # Where CPUs are shared nobody is kept busy throughout; and the floor costs less than the load that it is put under.
+    if scenario.saturates and row.apart and row.peer != "relay" and busy < LEAST_BUSY * scenario.workers:
         why.append(f"only {busy:.0f} % busy")
+    asked = scenario.rate * scenario.connections
+    sent = median(turn.seen.requests / turn.seen.seconds for turn in row.turns)
+    if sent < asked * 0.95:
+        why.append(f"only {sent:,.0f} of {asked:,} requests a second")
     return ", ".join(why)
 
 
 def raw(results):
-    """Every round of every row, as JSON."""
+    """Every turn of every row, as JSON."""
     rows = [row for result in results for row in result.rows]
     return json.dumps([{**vars(row), "scenario": row.scenario.name} for row in rows], default=vars, indent=1)
 
 
 def _line(row, rows):
-    cpu = [round.cpu_per_request() for round in row.rounds]
-    seen = [round.seen for round in row.rounds]
+    cpu = [turn.cpu_per_request() for turn in row.turns]
+    seen = [turn.seen for turn in row.turns]
     remarks = []
     if why := unsound(row):
         remarks.append(f"**unsound**: {why}")
+    if row.scenario.saturates and not row.apart:
+        remarks.append("shares its CPUs with the load: only CPU per request counts")
     if row.passes:
-        passes = [round.cpu_per_request() for round in row.passes]
+        passes = [turn.cpu_per_request() for turn in row.passes]
         share = median(refusal / passing for refusal, passing in zip(cpu, passes))
         remarks.append(f"a pass: {median(passes):.2f} µs, so a refusal costs {share:.2f} of it")
     cells = [
@@ -87,7 +94,7 @@ def _line(row, rows):
         f"{median(one.requests / one.seconds for one in seen):,.0f}",
         f"{median(cpu):.2f}",
         _range(cpu),
-        f"{median(round.user_per_request() for round in row.rounds):.2f}",
+        f"{median(turn.user_per_request() for turn in row.turns):.2f}",
         *(_ratio(row, rows.get(name)) for name in REFERENCES),
         f"{_busy(row):.0f}",
         f"{median(one.p50 for one in seen):,.0f}",
@@ -101,12 +108,12 @@ def _line(row, rows):
 def _ratio(row, other):
     if other is None or not row.peer.startswith("portcullis"):
         return ""
-    pairs = zip(row.rounds, other.rounds)
+    pairs = zip(row.turns, other.turns)
     return f"{median(ours.cpu_per_request() / max(theirs.cpu_per_request(), 0.001) for ours, theirs in pairs):.2f}"
 
 
 def _busy(row):
-    return median(round.busy() for round in row.rounds)
+    return median(turn.busy() for turn in row.turns)
 
 
 def _range(figures):

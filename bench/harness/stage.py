@@ -7,6 +7,7 @@ Does not know: how figures are told.
 
 import contextlib
 import os
+import shutil
 import sys
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from .tokens import Tokens
 
 
 @dataclass
-class Round:
+class Turn:
     """One turn of one peer. CPU in seconds."""
 
     seen: load.Seen
@@ -40,7 +41,9 @@ class Row:
 
     scenario: object
     peer: str
-    rounds: list = field(default_factory=list)
+    # Whether it had its CPUs for itself.
+    apart: bool
+    turns: list = field(default_factory=list)
     # For refusals: the same peer's passes, in the same rounds.
     passes: list = field(default_factory=list)
     held: list = field(default_factory=list)
@@ -54,7 +57,7 @@ class Result:
     left_out: list
 
 
-class Unsound(Exception):
+class Unsound(RuntimeError):
     """The gate itself did not start, or judged wrongly."""
 
 
@@ -92,7 +95,7 @@ class _Stage:
     def take_turns(self, peers, rounds, seconds):
         started = [(peer, *self.start(peer, self.stack)) for peer in peers]
         live = [(peer, process, port) for peer, process, port in started if process]
-        rows = {peer.name: Row(self.scenario, peer.name) for peer, _, _ in live}
+        rows = {peer.name: Row(self.scenario, peer.name, self.proxy_cpus is not None) for peer, _, _ in live}
         for _, process, port in live:
             self.turn(process, port, 1, self.scenario.refused)
         for _ in range(rounds):
@@ -100,7 +103,7 @@ class _Stage:
                 row = rows[peer.name]
                 if self.scenario.refused:
                     row.passes.append(self.turn(process, port, seconds, ""))
-                row.rounds.append(self.turn(process, port, seconds, self.scenario.refused))
+                row.turns.append(self.turn(process, port, seconds, self.scenario.refused))
         for peer, process, _ in live:
             rows[peer.name].pss = process.pss()
         return list(rows.values())
@@ -113,7 +116,7 @@ class _Stage:
                 with contextlib.ExitStack() as alone:
                     process, port = self.start(peer, alone)
                     if process:
-                        row = rows.setdefault(peer.name, Row(self.scenario, peer.name))
+                        row = rows.setdefault(peer.name, Row(self.scenario, peer.name, self.proxy_cpus is not None))
                         connections = self.scenario.connections
                         row.held.append(load.hold(process, port, self.tokens.good[0], connections))
         return list(rows.values())
@@ -122,7 +125,8 @@ class _Stage:
         """The running peer and its port; `None` if it does not start or judges wrongly."""
         port = free_port()
         directory = WORK / f"{self.scenario.name}-{peer.name}"
-        directory.mkdir(exist_ok=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir()
         scenario = self.scenario
         place = Place(port, self.upstream, scenario.workers, scenario.algorithm, directory, self.tokens)
         command = peer.command(peer.program, place)
@@ -143,7 +147,8 @@ class _Stage:
         expected = {"good": 200, **(peer.expected() if peer.validates else {})}
         sent = {"good": self.tokens.good[0], "none": None, **self.tokens.refused}
         told = {case: load.status(port, sent[case]) for case in expected}
-        return ", ".join(f"{case} {told[case]} instead of {want}" for case, want in expected.items() if told[case] != want)
+        wrong = [case for case in expected if told[case] != expected[case]]
+        return ", ".join(f"{case} {told[case]} instead of {expected[case]}" for case in wrong)
 
     def leave_out(self, peer, why):
         if peer.name.startswith("portcullis"):
@@ -155,7 +160,7 @@ class _Stage:
         before = process.cpu()
         seen = load.send(self.scenario, port, self.sent(refused), bool(refused), seconds, self.load_cpus)
         spent = process.cpu() - before
-        return Round(seen, spent.user, spent.system)
+        return Turn(seen, spent.user, spent.system)
 
     def sent(self, refused):
         """The file of the tokens to send, one a line."""

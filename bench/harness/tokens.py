@@ -1,8 +1,8 @@
 """Keys, and tokens in the gate's own format that every peer can verify.
 
-Guarantees: a token of the bench has the header and the claims of one that the gate has just issued; only subject, session
-and what a refusal needs differ. All peers are sent the very same tokens. (A session that the gate never began is not
-refused: only an end that it knows of is.)
+Guarantees: a token of the bench has the header and the claims of one that the gate has just issued; only subject,
+session and what a refusal needs differ. All peers are sent the very same tokens. (A session that the gate never began
+is not refused: only an end that it knows of is.)
 Does not know: what the gate writes into its tokens.
 """
 
@@ -29,9 +29,18 @@ _GENPKEY = {
 def make_keys():
     """Makes the keys that are not there yet."""
     KEYS.mkdir(parents=True, exist_ok=True)
-    secret = KEYS / "hs256.secret"
-    if not secret.exists():
-        secret.write_text(_base64url(os.urandom(32)))
+    # The gate takes no key that others can read.
+    before = os.umask(0o077)
+    try:
+        _make_keys()
+    finally:
+        os.umask(before)
+
+
+def _make_keys():
+    secret_file = KEYS / "hs256.secret"
+    if not secret_file.exists():
+        secret_file.write_text(_base64url(os.urandom(32)))
     for stem, options in _GENPKEY.values():
         private, public = KEYS / f"{stem}.pem", KEYS / f"{stem}.pub.pem"
         if not private.exists():

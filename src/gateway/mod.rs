@@ -12,7 +12,7 @@ mod endpoint;
 mod judge;
 mod line;
 mod mapping;
-mod path;
+pub mod path;
 mod preset;
 mod refusal;
 mod reply;

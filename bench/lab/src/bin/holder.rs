@@ -1,7 +1,7 @@
 //! Holds idle connections: opens them one after the other, sends one authorised request on each, then keeps silent.
 //!
-//! Guarantees: says on standard output how many were answered with 200 and, once standard input has ended, how many were
-//! still open then.
+//! Guarantees: says on standard output how many were answered with 200 and, once standard input has ended, how many
+//! were still open then.
 //! Does not know: what becomes of the proxy's memory meanwhile.
 
 use std::io::{self, ErrorKind, Read, Write};

@@ -1,6 +1,6 @@
 //! The floor: a relay of bytes, one upstream connection for each client, nothing looked at.
 //!
-//! Guarantees: one thread, two system calls and one wait for each direction of a short exchange; where one side does not
+//! Guarantees: one thread; a wait, a read and a write for each direction of a short exchange; where one side does not
 //! take what the other sends, reading stops until it does.
 //! Does not know: HTTP.
 

@@ -1,7 +1,7 @@
 //! The upstream of the bench: answers every GET at once with the same JSON.
 //!
-//! Guarantees: one thread; an answer is one write where the socket takes it; with `?bytes=N` in the target the body has N
-//! bytes, without it 199.
+//! Guarantees: one thread; an answer is one write where the socket takes it; with `?bytes=N` in the target the body has
+//! N bytes (N a multiple of 16), without it 199.
 //! Does not know: paths, tokens, bodies of requests; it takes one request at a time from a connection.
 
 use std::collections::HashMap;
@@ -11,7 +11,11 @@ use std::rc::Rc;
 
 use lab::{Interest, Sockets, argument, if_ready};
 
-const BODY: &[u8] = br#"{"items":[{"id":1,"name":"alpha","price":1999},{"id":2,"name":"beta","price":2999},{"id":3,"name":"gamma","price":3999}],"page":1,"total":3,"next":null,"took_ms":0,"request":"bench-upstream-ok-0001"}"#;
+const BODY: &str = concat!(
+    r#"{"items":[{"id":1,"name":"alpha","price":1999},{"id":2,"name":"beta","price":2999},"#,
+    r#"{"id":3,"name":"gamma","price":3999}],"page":1,"total":3,"next":null,"took_ms":0,"#,
+    r#""request":"bench-upstream-ok-0001"}"#
+);
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 struct Connection {
@@ -25,7 +29,7 @@ struct Connection {
 fn main() -> io::Result<()> {
     let mut sockets = Sockets::listen(argument(1, "upstream PORT")?)?;
     let mut connections: Vec<Option<Connection>> = Vec::new();
-    let mut answers = Answers { usual: answer(BODY), sized: HashMap::new() };
+    let mut answers = Answers { usual: answer(BODY.as_bytes()), sized: HashMap::new() };
     let mut buffer = vec![0; 65536];
     loop {
         let ready = sockets.wait(|sockets, stream| {
@@ -106,8 +110,8 @@ fn size_asked_for(head: &[u8]) -> Option<usize> {
 
 fn answer(body: &[u8]) -> Rc<[u8]> {
     let head = format!(
-        "HTTP/1.1 200 OK\r\nServer: upstream\r\nDate: Sun, 22 Nov 2026 04:00:00 GMT\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nServer: upstream\r\nDate: Sun, 22 Nov 2026 04:00:00 GMT\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat().into()
