@@ -14,7 +14,7 @@ test: clients ## All tests; what a missing tool keeps from running shows as igno
 	$(CARGO) test --locked
 
 test-deps: ## Install what the tests of other people's clients need (Debian packages; needs root)
-	command -v curl >/dev/null && command -v python3 >/dev/null && command -v node >/dev/null || \
+	@(for tool in curl python3 node npm; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
 	  { apt-get update -q && apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm; }
 
 clients: ## Prepare other people's clients under target/clients (nothing is installed elsewhere)

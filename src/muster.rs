@@ -1,7 +1,7 @@
 //! The muster: asking every worker to look at its sockets once.
 //!
 //! Guarantees: when [`Muster::all_have_looked`] returns, whatever had reached the kernel on any connection before it was
-//! called has been read by its worker, short of one that stood still for a tenth of a second.
+//! called has been read by its worker, short of one that stood still for half a second.
 //! Does not know: why it matters what has been read.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 /// A worker that takes longer is not waited for: one that hangs must not hang the others.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// How often a worker turns to its sockets before it reports: a connection has to be accepted, told apart by its first
 /// bytes, and read.
 const TURNS: usize = 4;
