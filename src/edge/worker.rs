@@ -9,6 +9,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -72,28 +73,29 @@ impl Crew {
         let mut threads = Vec::with_capacity(rolls.len());
         for (number, roll) in rolls.into_iter().enumerate() {
             let listener = listener.try_clone()?;
-            let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-            drop(runtime?);
+            let (outcome, started) = channel();
             let (shift, drain, open, gateway) = (shift.clone(), drain.clone(), Arc::clone(&open), Arc::clone(&gateway));
             let work = move || {
-                // The same call succeeded a moment ago on the thread that started us.
-                let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-                match runtime {
-                    Ok(runtime) => runtime.block_on(async {
-                        spawn_local(roll.answer());
-                        let service = Service {
-                            gateway: gateway(),
-                            rounds: Rounds::default(),
-                            deadlines: shift.deadlines,
-                            reserves: shift.reserves,
-                        };
-                        let (service, connections) = (Rc::new(service), TaskTracker::new());
-                        Worker { service, shift, open, connections }.work(listener, drain).await;
-                    }),
-                    Err(error) => warn!(error = chain(&error), "a worker could not start"),
-                }
+                // Made here, as such a runtime cannot leave its thread. Whoever starts us waits for the outcome.
+                let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(outcome.send(Err(error))),
+                };
+                drop(outcome.send(Ok(())));
+                runtime.block_on(async {
+                    spawn_local(roll.answer());
+                    let service = Service {
+                        gateway: gateway(),
+                        rounds: Rounds::default(),
+                        deadlines: shift.deadlines,
+                        reserves: shift.reserves,
+                    };
+                    let (service, connections) = (Rc::new(service), TaskTracker::new());
+                    Worker { service, shift, open, connections }.work(listener, drain).await;
+                });
             };
             threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
+            started.recv().map_err(io::Error::other)??;
         }
         Ok(Self { threads, drain })
     }
