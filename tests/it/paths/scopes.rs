@@ -1,7 +1,7 @@
 //! The table of the SMS API: every endpoint and its scope.
 
 use super::{arrives, stopped};
-use crate::support::{Start, Upstream, ok};
+use crate::support::{SCOPES, Start, Upstream, ok};
 
 const TABLE: [(&str, &str, &str); 25] = [
     ("GET", "/messages", "messages:list"),
@@ -29,27 +29,6 @@ const TABLE: [(&str, &str, &str); 25] = [
     ("PUT", "/settings", "settings:write"),
     ("PATCH", "/settings", "settings:write"),
     ("GET", "/logs", "logs:read"),
-];
-
-const SCOPES: [&str; 18] = [
-    "messages:list",
-    "messages:send",
-    "messages:read",
-    "messages:cancel",
-    "messages:export",
-    "inbox:list",
-    "inbox:read",
-    "inbox:refresh",
-    "devices:list",
-    "devices:delete",
-    "webhooks:list",
-    "webhooks:write",
-    "webhooks:delete",
-    "settings:read",
-    "settings:write",
-    "logs:read",
-    "tokens:manage",
-    "all:any",
 ];
 
 #[test]

@@ -5,7 +5,7 @@ mod keeping;
 mod queued;
 mod snapshot;
 
-use crate::support::{Answer, Gate, Start, Upstream};
+use crate::support::{Answer, Gate, Start, Upstream, list, refresh};
 
 const TOKEN: &str = "/3rdparty/v1/auth/token";
 const REFRESH: &str = "/3rdparty/v1/auth/token/refresh";
@@ -14,16 +14,6 @@ const LIST: &str = "/3rdparty/v1/messages";
 #[track_caller]
 fn gate() -> Gate {
     Start::before(Upstream::start().address).start()
-}
-
-#[track_caller]
-fn list(gate: &Gate, pair: &Answer) -> Answer {
-    gate.get(LIST).bearer(&pair.field("access_token")).send()
-}
-
-#[track_caller]
-fn refresh(gate: &Gate, pair: &Answer) -> Answer {
-    gate.refresh(&pair.field("refresh_token"))
 }
 
 #[track_caller]

@@ -11,12 +11,11 @@ mod rotation;
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Answer, Gate, Start, Upstream, until};
+use crate::support::{Answer, Gate, Start, Upstream, list, refresh, until};
 
 const TOKEN: &str = "/3rdparty/v1/auth/token";
 const REFRESH: &str = "/3rdparty/v1/auth/token/refresh";
 const SESSIONS: &str = "/3rdparty/v1/auth/sessions";
-const LIST: &str = "/3rdparty/v1/messages";
 
 /// A gate with these settings, before an upstream that answers everything.
 #[track_caller]
@@ -29,17 +28,6 @@ fn gate(settings: &[(&str, &str)]) -> Gate {
 #[track_caller]
 fn refused(answer: &Answer) -> String {
     answer.clone().expect_refusal(401).field("message")
-}
-
-/// Calls the API with a pair's access token.
-#[track_caller]
-fn list(gate: &Gate, pair: &Answer) -> Answer {
-    gate.get(LIST).bearer(&pair.field("access_token")).send()
-}
-
-#[track_caller]
-fn refresh(gate: &Gate, pair: &Answer) -> Answer {
-    gate.refresh(&pair.field("refresh_token"))
 }
 
 /// Holds the session of its latest pair to be alive. Changes nothing.

@@ -16,6 +16,40 @@ pub use upstream::{Seen, Upstream, ok};
 /// The secret of every gate whose tokens a test forges.
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
+/// Every scope that the SMS API documents, and the two that stand above its routes.
+pub const SCOPES: [&str; 18] = [
+    "messages:list",
+    "messages:send",
+    "messages:read",
+    "messages:cancel",
+    "messages:export",
+    "inbox:list",
+    "inbox:read",
+    "inbox:refresh",
+    "devices:list",
+    "devices:delete",
+    "webhooks:list",
+    "webhooks:write",
+    "webhooks:delete",
+    "settings:read",
+    "settings:write",
+    "logs:read",
+    "tokens:manage",
+    "all:any",
+];
+
+/// Calls the API with a pair's access token.
+#[track_caller]
+pub fn list(gate: &Gate, pair: &Answer) -> Answer {
+    gate.get("/3rdparty/v1/messages").bearer(&pair.field("access_token")).send()
+}
+
+/// Refreshes with a pair's refresh token.
+#[track_caller]
+pub fn refresh(gate: &Gate, pair: &Answer) -> Answer {
+    gate.refresh(&pair.field("refresh_token"))
+}
+
 /// Asks until `found` finds something; panics with `what` after ten seconds. For what happens on another thread.
 #[track_caller]
 pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
