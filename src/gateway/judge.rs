@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::AUTHORIZATION;
 
 use crate::account::{Credentials, RetryAfter, SignInError, User};
 use crate::profile::Caller;
@@ -99,7 +99,7 @@ impl Judge {
                 let signed_in = Box::pin(signing_in).await;
                 let user = signed_in.map_err(sign_in_refusal)?;
                 meet(demand, &user.scopes, &user.roles)?;
-                Ok(Permit::Admitted(Rc::new(identity_of_user(&user))))
+                Ok(Permit::Admitted(Rc::new(identity_of_user(&user)?)))
             }
         }
     }
@@ -218,22 +218,11 @@ fn sign_in_refusal(error: SignInError) -> Refusal {
 
 /// Names and scopes were checked when they entered; text that no header can carry is refused all the same.
 fn identity_of_token(verified: &Verified) -> Result<Identity, Refusal> {
-    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| Refusal::Token(TokenError::Kind));
-    Ok(Identity {
-        subject: text_value(verified.subject.as_str()),
-        scopes: value(&verified.scopes.to_string())?,
-        session: Some(value(&verified.session().to_string())?),
-        token_id: Some(value(&verified.id.to_string())?),
-    })
+    let (session, id) = (verified.session().to_string(), verified.id.to_string());
+    let identity = Identity::of_token(verified.subject.as_str(), &verified.scopes.to_string(), &session, &id);
+    identity.map_err(|_| Refusal::Token(TokenError::Kind))
 }
 
-fn identity_of_user(user: &User) -> Identity {
-    let scopes = HeaderValue::from_str(&user.scopes.to_string()).unwrap_or(HeaderValue::from_static(""));
-    Identity { subject: text_value(&user.name), scopes, session: None, token_id: None }
-}
-
-/// A name as a header value: UTF-8 as it is, which HTTP calls opaque bytes (RFC 9110 section 5.5).
-fn text_value(text: &str) -> HeaderValue {
-    // Control characters are refused when the users file is read; an empty value is the safe answer if not.
-    HeaderValue::from_bytes(text.as_bytes()).unwrap_or(HeaderValue::from_static(""))
+fn identity_of_user(user: &User) -> Result<Identity, Refusal> {
+    Identity::of_user(&user.name, &user.scopes.to_string()).map_err(|_| Refusal::WrongCredentials)
 }

@@ -103,7 +103,7 @@ impl Gateway {
         let target = charter.mapping.target(uri, path).map_err(|_| Refusal::AmbiguousPath)?;
         let response = self
             .upstream
-            .forward(request, target, &permit, &peer.origin, forwarded, request_id.clone())
+            .forward(request, target, &permit, &peer.origin, forwarded.as_ref(), request_id)
             .await
             .map_err(Refusal::Upstream)?;
         if let Some(credentials) = credentials

@@ -122,7 +122,7 @@ mod tests {
             expires_at: Timestamp::default(),
         };
         let value = HeaderValue::from_static("x");
-        let identity = Identity { subject: value.clone(), scopes: value, session: None, token_id: None };
+        let identity = Identity::of_user(subject, "").unwrap();
         let good = Cell::new(Good { epoch: 0, until: None });
         Rc::new(Admitted { verified: verified.into(), identity: Rc::new(identity), good })
     }

@@ -7,7 +7,6 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
-use http::header::HeaderValue;
 use ipnet::IpNet;
 
 use crate::token::Timestamp;
@@ -24,10 +23,9 @@ pub struct Peer {
 impl Peer {
     pub fn new(socket: SocketAddr, scheme: &'static str, trusted_proxies: &[IpNet]) -> Self {
         let address = socket.ip().to_canonical();
-        let text = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
         Self {
             address,
-            origin: Origin { address: text, scheme: HeaderValue::from_static(scheme) },
+            origin: Origin::new(address, scheme),
             trusted: trusted_proxies.iter().any(|net| net.contains(&address)),
         }
     }

@@ -4,18 +4,15 @@
 //! answer has ended, and is closed if the answer is cut short or stays silent for too long.
 //! Does not know: statuses, headers.
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use tokio::time::{Sleep, sleep};
 
-use super::connections::Lease;
+use super::exchange::Exchange;
 
 /// A body this process sends to a client.
 pub enum Answer {
@@ -24,13 +21,11 @@ pub enum Answer {
     Relayed(Relay),
 }
 
-/// An upstream's answer, and the connection it comes over.
+/// An upstream's answer on its way through.
 pub struct Relay {
-    incoming: Incoming,
-    lease: Option<Lease>,
+    /// Until its end.
+    exchange: Option<Box<Exchange>>,
     idle_timeout: Duration,
-    /// Armed only while the upstream keeps us waiting: most answers are there already.
-    silence: Option<Pin<Box<Sleep>>>,
 }
 
 impl Answer {
@@ -42,12 +37,15 @@ impl Answer {
         Self::Own(Some(body.into()))
     }
 
-    pub(super) fn relayed(incoming: Incoming, lease: Lease, idle_timeout: Duration) -> Self {
-        if incoming.is_end_stream() {
-            lease.give_back();
-            return Self::empty();
+    /// A short answer is there as a whole by now: then the connection is free before the client has the answer.
+    pub(super) fn relayed(mut exchange: Box<Exchange>, idle_timeout: Duration) -> Self {
+        match exchange.whole_body() {
+            Some(body) => {
+                exchange.finish();
+                Self::Own((!body.is_empty()).then_some(body))
+            }
+            None => Self::Relayed(Relay { exchange: Some(exchange), idle_timeout }),
         }
-        Self::Relayed(Relay { incoming, lease: Some(lease), idle_timeout, silence: None })
     }
 }
 
@@ -65,53 +63,29 @@ impl Body for Answer {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(body) => body.is_none(),
-            Self::Relayed(relay) => relay.incoming.is_end_stream(),
+            Self::Relayed(relay) => relay.exchange.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own(body) => SizeHint::with_exact(body.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Relayed(relay) => relay.incoming.size_hint(),
+            Self::Relayed(relay) => {
+                let length = relay.exchange.as_ref().map_or(Some(0), |exchange| exchange.length());
+                length.map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
         }
     }
 }
 
 impl Relay {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        match Pin::new(&mut self.incoming).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.silence = None;
-                if self.incoming.is_end_stream() {
-                    self.finish();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                self.lease = None;
-                Poll::Ready(Some(Err(io::Error::other(error))))
-            }
-            Poll::Ready(None) => {
-                self.finish();
-                Poll::Ready(None)
-            }
-            Poll::Pending => self.wait(context),
+        let Some(exchange) = &mut self.exchange else { return Poll::Ready(None) };
+        let piece = ready!(exchange.poll_body(self.idle_timeout, context));
+        let over = exchange.is_over() || !matches!(piece, Ok(Some(_)));
+        if over && let Some(exchange) = self.exchange.take() {
+            exchange.finish();
         }
-    }
-
-    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let idle_timeout = self.idle_timeout;
-        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(idle_timeout)));
-        if silence.as_mut().poll(context).is_ready() {
-            self.lease = None;
-            return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the upstream fell silent"))));
-        }
-        Poll::Pending
-    }
-
-    fn finish(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            lease.give_back();
-        }
+        Poll::Ready(piece.map_err(io::Error::other).transpose())
     }
 }

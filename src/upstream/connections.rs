@@ -5,20 +5,14 @@
 //! Does not know: what is sent over them.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
-use std::pin::pin;
+use std::io;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1::{self, Connection, SendRequest};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::wire::Wire;
-
-use super::upload::Upload;
-use super::waiting::Waiting;
+use super::waiting::{Lookout, Waiting};
 use super::{Terms, UpstreamError};
 
 /// Where the upstream is. The name is resolved again on each connect.
@@ -31,25 +25,24 @@ pub struct Address {
 pub(super) struct Connections {
     address: Address,
     connect_timeout: Duration,
-    first_byte_timeout: Duration,
     keepalive: Duration,
     most_idle: usize,
     idle: RefCell<Vec<Idle>>,
-    /// All that are open, for as long as they are.
-    open: RefCell<Vec<Waiting>>,
+    /// The waits of all that are open.
+    open: RefCell<Vec<Lookout>>,
     /// When [`Connections::tidy`] was last called: a clock that costs nothing to read.
     now: Cell<Instant>,
 }
 
 struct Idle {
-    sender: SendRequest<Upload>,
+    stream: TcpStream,
     waiting: Waiting,
     since: Instant,
 }
 
 /// A connection in use. Give it back once its answer has been read to the end; dropping it closes the connection.
 pub(super) struct Lease {
-    pub(super) sender: SendRequest<Upload>,
+    pub(super) stream: TcpStream,
     pub(super) waiting: Waiting,
     /// It has served before: the upstream may have closed it in the meantime.
     pub(super) reused: bool,
@@ -61,7 +54,6 @@ impl Connections {
         Self {
             address: terms.address.clone(),
             connect_timeout: terms.connect_timeout,
-            first_byte_timeout: terms.first_byte_timeout,
             keepalive: terms.keepalive,
             most_idle: if terms.keepalive.is_zero() { 0 } else { terms.most_idle },
             idle: RefCell::new(Vec::new()),
@@ -73,7 +65,7 @@ impl Connections {
     /// An idle connection if one is ready, else a new one.
     pub(super) async fn lease(self: &Rc<Self>) -> Result<Lease, UpstreamError> {
         match self.take_ready() {
-            Some(Idle { sender, waiting, .. }) => Ok(Lease { sender, waiting, reused: true, home: Rc::clone(self) }),
+            Some(Idle { stream, waiting, .. }) => Ok(Lease { stream, waiting, reused: true, home: Rc::clone(self) }),
             // Boxed, as most requests find a connection and need not carry the making of one.
             None => Box::pin(self.connect()).await,
         }
@@ -86,50 +78,42 @@ impl Connections {
             Err(_) => return Err(UpstreamError::ConnectTimeout),
         };
         stream.set_nodelay(true).map_err(UpstreamError::Connect)?;
-        let (sender, connection) =
-            http1::Builder::new().handshake::<_, Upload>(Wire::new(stream)).await.map_err(UpstreamError::Exchange)?;
         let waiting = Waiting::default();
-        self.open.borrow_mut().push(waiting.clone());
-        tokio::task::spawn_local(drive(connection, waiting.clone()));
-        Ok(Lease { sender, waiting, reused: false, home: Rc::clone(self) })
+        self.open.borrow_mut().push(waiting.lookout());
+        Ok(Lease { stream, waiting, reused: false, home: Rc::clone(self) })
     }
 
     /// Newest first: the warm end of the stack stays busy and the cold end ages out.
     fn take_ready(&self) -> Option<Idle> {
         let mut idle = self.idle.borrow_mut();
-        let at = idle.iter().rposition(|kept| kept.sender.is_ready())?;
-        Some(idle.remove(at))
+        while let Some(kept) = idle.pop() {
+            if is_quiet(&kept.stream) {
+                return Some(kept);
+            }
+        }
+        None
     }
 
     /// Drops what has been idle for too long and gives up what keeps a request waiting for too long. To be called now and
     /// then: how often is how late either may be.
     pub(super) fn tidy(&self, now: Instant) {
         self.now.set(now);
-        self.idle.borrow_mut().retain(|kept| !kept.sender.is_closed() && now < kept.since + self.keepalive);
-        self.open.borrow_mut().retain(|waiting| {
-            waiting.give_up(now, self.first_byte_timeout);
-            !waiting.is_over()
-        });
+        self.idle.borrow_mut().retain(|kept| now < kept.since + self.keepalive && is_quiet(&kept.stream));
+        self.open.borrow_mut().retain(|lookout| lookout.look(now));
     }
+}
+
+/// Whether nothing has come in on an idle connection. Its end makes it useless, and bytes that nobody asked for would be
+/// taken for the answer to the next request. Costs no system call unless the runtime has heard of something.
+fn is_quiet(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 impl Lease {
     pub(super) fn give_back(self) {
         let mut idle = self.home.idle.borrow_mut();
-        if !self.sender.is_closed() && idle.len() < self.home.most_idle {
-            idle.push(Idle { sender: self.sender, waiting: self.waiting, since: self.home.now.get() });
+        if idle.len() < self.home.most_idle {
+            idle.push(Idle { stream: self.stream, waiting: self.waiting, since: self.home.now.get() });
         }
     }
-}
-
-/// Drives a connection until the sender is dropped, the upstream closes, or it is given up. Errors reach the request
-/// itself.
-async fn drive(connection: Connection<Wire, Upload>, waiting: Waiting) {
-    let mut connection = pin!(connection);
-    poll_fn(|context| {
-        let ended = connection.as_mut().poll(context).is_ready();
-        if ended || waiting.in_vain(context) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    waiting.over();
 }

@@ -1,21 +1,27 @@
 //! One request to the upstream and its answer back.
 //!
-//! Guarantees: forwarding demands a [`Permit`]; a request is sent a second time only if no byte of the first try had
-//! left, so an SMS is never sent twice; connect, first byte and silence each have their own deadline and none bounds a
-//! whole stream.
+//! Guarantees: forwarding demands a [`Permit`]; a request is sent a second time only over a connection that had served
+//! before and ended without a byte of an answer, and then only if none of it had left or its method may be repeated (RFC
+//! 9110 section 9.2.2), so an SMS is never sent twice; connect, first byte and silence each have their own deadline and
+//! none bounds a whole stream.
 //! Does not know: how a permit is earned, how errors are worded.
 
+use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::header::HeaderValue;
 use http::uri::PathAndQuery;
-use http::{Request, Response, Uri, Version};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use super::answer::Answer;
-use super::connections::{Address, Connections, Lease};
-use super::headers::{self, Authorization, Forwarded, Identity, Origin};
+use super::connections::{Address, Connections};
+use super::exchange::Exchange;
+use super::framing::Garbled;
+use super::head::{self, Head};
+use super::headers::{Authorization, Forwarded, Identity, Origin, Vouched};
 use super::upload::Upload;
 
 /// How this worker reaches the upstream.
@@ -44,13 +50,19 @@ pub enum Permit {
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     #[error("cannot connect to the upstream")]
-    Connect(#[source] std::io::Error),
+    Connect(#[source] io::Error),
     #[error("the upstream did not accept a connection in time")]
     ConnectTimeout,
-    #[error("the upstream did not begin to answer in time")]
-    FirstByteTimeout,
+    #[error("the upstream was silent for too long")]
+    AnswerTimeout,
     #[error("the exchange with the upstream broke off")]
-    Exchange(#[source] hyper::Error),
+    Broken(#[source] io::Error),
+    #[error("the upstream's answer cannot be read")]
+    Garbled(#[from] Garbled),
+    #[error("the client broke off its request")]
+    Upload(#[source] io::Error),
+    #[error("the client kept its request back for too long")]
+    UploadTimeout,
 }
 
 /// The other side, as one worker sees it.
@@ -64,37 +76,61 @@ impl Upstream {
         Self { connections: Rc::new(Connections::new(&terms)), terms }
     }
 
+    /// What of the client's credentials goes on under `permit`.
+    pub fn authorization(&self, permit: &Permit) -> &Authorization {
+        match permit {
+            Permit::Public => &Authorization::Remove,
+            Permit::Passthrough => &Authorization::Keep,
+            // A password is for the gate alone: only a token may be handed on.
+            Permit::Admitted(identity)
+                if !identity.by_token() && matches!(self.terms.authorization, Authorization::Keep) =>
+            {
+                &Authorization::Remove
+            }
+            Permit::Admitted(_) => &self.terms.authorization,
+        }
+    }
+
     /// Sends `request` on to `target` and returns the answer as soon as its head is there.
     ///
     /// # Errors
-    /// What went wrong on the upstream's side. The request may have reached it, unless the error is about connecting.
+    /// What went wrong. The request may have reached the upstream, unless the error is about connecting.
     pub async fn forward(
         &self,
-        mut request: Box<Request<Incoming>>,
+        request: Box<Request<Incoming>>,
         target: PathAndQuery,
         permit: &Permit,
         origin: &Origin,
-        forwarded: Option<Forwarded>,
-        request_id: HeaderValue,
+        forwarded: Option<&Forwarded>,
+        request_id: &HeaderValue,
     ) -> Result<Response<Answer>, UpstreamError> {
-        let (identity, authorization) = match permit {
-            Permit::Public => (None, &Authorization::Remove),
-            Permit::Passthrough => (None, &Authorization::Keep),
-            // A password is for the gate alone: only a token may be handed on.
-            Permit::Admitted(identity)
-                if identity.token_id.is_none() && matches!(self.terms.authorization, Authorization::Keep) =>
-            {
-                (Some(&**identity), &Authorization::Remove)
-            }
-            Permit::Admitted(identity) => (Some(&**identity), &self.terms.authorization),
+        let identity = match permit {
+            Permit::Public | Permit::Passthrough => None,
+            Permit::Admitted(identity) => Some(&**identity),
         };
-        headers::clean_request(request.headers_mut(), identity, authorization, origin, forwarded, request_id);
-        *request.uri_mut() = Uri::from(target);
-        *request.version_mut() = Version::HTTP_11;
-        let (mut response, lease) = self.exchange(Box::new(request.map(Upload::new))).await?;
-        headers::clean_response(response.headers_mut());
-        *response.version_mut() = Version::HTTP_11;
-        Ok(response.map(|body| Answer::relayed(body, lease, self.terms.idle_timeout)))
+        let vouched = Vouched { identity, authorization: self.authorization(permit), origin, forwarded, request_id };
+        let (parts, body) = request.into_parts();
+        let content = Upload::content(&body);
+        let head = head::write(&parts.method, &target, content, &parts.headers, &vouched);
+        let upload = Upload::new(head, content, body);
+        let (to_head, repeatable) = (parts.method == Method::HEAD, parts.method.is_idempotent());
+        // Cleared, it has room for the answer's fields.
+        let mut spare = parts.headers;
+        spare.clear();
+
+        let mut exchange = Box::new(Exchange::new(self.connections.lease().await?, upload));
+        let patience = self.terms.first_byte_timeout;
+        loop {
+            let answer = poll_fn(|context| exchange.poll_head(to_head, &mut spare, patience, context)).await;
+            match answer {
+                Ok(head) => return Ok(response(head, exchange, self.terms.idle_timeout)),
+                Err(broken @ UpstreamError::Broken(_)) => {
+                    let upload = exchange.unanswered(repeatable).ok_or(broken)?;
+                    *exchange = Exchange::new(Box::pin(self.connections.connect()).await?, upload);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Lets go of connections that nobody has used for a while, and gives up those that keep a request waiting for too
@@ -102,28 +138,14 @@ impl Upstream {
     pub fn tidy(&self, now: Instant) {
         self.connections.tidy(now);
     }
+}
 
-    async fn exchange(&self, mut request: Box<Request<Upload>>) -> Result<(Response<Incoming>, Lease), UpstreamError> {
-        let mut lease = self.connections.lease().await?;
-        loop {
-            request.body_mut().watched_by(&lease.waiting);
-            lease.waiting.begin();
-            let answer = lease.sender.try_send_request(*request).await;
-            lease.waiting.end();
-            let mut failed = match answer {
-                Ok(response) => return Ok((response, lease)),
-                Err(_) if lease.waiting.was_in_vain() => return Err(UpstreamError::FirstByteTimeout),
-                Err(failed) => failed,
-            };
-            // hyper hands the request back only if it had not begun to write it: the one case in which a second try
-            // cannot repeat anything.
-            match failed.take_message() {
-                Some(unsent) if lease.reused => {
-                    *request = unsent;
-                    lease = Box::pin(self.connections.connect()).await?;
-                }
-                _ => return Err(UpstreamError::Exchange(failed.into_error())),
-            }
-        }
+fn response(head: Head, exchange: Box<Exchange>, idle_timeout: Duration) -> Response<Answer> {
+    let mut response = Response::new(Answer::relayed(exchange, idle_timeout));
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    if let Some(reason) = head.reason {
+        response.extensions_mut().insert(reason);
     }
+    response
 }

@@ -1,14 +1,16 @@
 //! Header hygiene: what never crosses the gate, in either direction.
 //!
-//! Guarantees: hop-by-hop fields and those that `Connection` nominates are removed first and ours are set after, so a
-//! client can neither plant an identity nor have one removed by nominating it (RFC 9110 section 7.6.1); every spelling
-//! of the identity headers (`_` or `.` for `-`; upper case is already gone) is removed on every route, from trailers too;
-//! the upstream sees one `Authorization` at most.
+//! Guarantees: hop-by-hop fields and those that `Connection` nominates end here, and what the gate vouches for is written
+//! beside whatever is left, so a client can neither plant an identity nor have one removed by nominating it (RFC 9110
+//! section 7.6.1); no spelling of the identity headers (`_` or `.` for `-`; upper case is already gone) crosses on any
+//! route, nor in trailers; the upstream sees one `Authorization` at most, and one `Cookie`.
 //! Does not know: who was admitted, or why.
+
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
@@ -25,7 +27,8 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 /// Those that are known to be for one hop whether or not `Connection` nominates them; what a client and the next proxy
 /// prove to each other (RFC 9110 section 11.7) is theirs alone.
-const HOP_BY_HOP: [HeaderName; 8] = [
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
     KEEP_ALIVE,
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
@@ -39,14 +42,15 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Removed from every request: identity is the gate's to set, forwarding is the gate's to tell, and a method override
-/// would let a request be judged as one method and answered as another.
-const PLANTED: [&str; 16] = [
+/// Kept from every request: identity is the gate's to set, forwarding is the gate's to tell, and a method override would
+/// let a request be judged as one method and answered as another.
+const PLANTED: [&str; 17] = [
     "x-auth-subject",
     "x-auth-scopes",
     "x-auth-session",
     "x-auth-token-id",
     "x-portcullis",
+    "x-request-id",
     "forwarded",
     "x-forwarded-for",
     "x-forwarded-host",
@@ -60,21 +64,60 @@ const PLANTED: [&str; 16] = [
     "x-method-override",
 ];
 
-/// Who the request speaks for, ready to be written. Made once per verified token.
-#[derive(Clone, Debug)]
+/// Who the request speaks for, ready to be sent. Made once per verified token.
+#[derive(Debug)]
 pub struct Identity {
-    pub subject: HeaderValue,
-    pub scopes: HeaderValue,
-    /// Absent when the caller came with Basic credentials: there is no session then.
-    pub session: Option<HeaderValue>,
-    pub token_id: Option<HeaderValue>,
+    fields: Vec<u8>,
+    by_token: bool,
 }
 
-/// Where the request came from, ready to be written. Made once per connection.
+impl Identity {
+    /// Whom a token names.
+    ///
+    /// # Errors
+    /// When a text cannot stand in a header.
+    pub fn of_token(subject: &str, scopes: &str, session: &str, token_id: &str) -> Result<Self, InvalidHeaderValue> {
+        let mut identity = Self::of_user(subject, scopes)?;
+        write(&mut identity.fields, &X_AUTH_SESSION, &HeaderValue::from_str(session)?);
+        write(&mut identity.fields, &X_AUTH_TOKEN_ID, &HeaderValue::from_str(token_id)?);
+        identity.by_token = true;
+        Ok(identity)
+    }
+
+    /// Who came with a password: there is no session then. A subject is sent in UTF-8 as it is, which HTTP calls opaque
+    /// bytes (RFC 9110 section 5.5).
+    ///
+    /// # Errors
+    /// When a text cannot stand in a header.
+    pub fn of_user(subject: &str, scopes: &str) -> Result<Self, InvalidHeaderValue> {
+        let mut fields = Vec::with_capacity(192);
+        write(&mut fields, &X_AUTH_SUBJECT, &HeaderValue::from_bytes(subject.as_bytes())?);
+        write(&mut fields, &X_AUTH_SCOPES, &HeaderValue::from_str(scopes)?);
+        Ok(Self { fields, by_token: false })
+    }
+
+    pub fn by_token(&self) -> bool {
+        self.by_token
+    }
+}
+
+/// Where the request came from, ready to be sent. Made once per connection.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    pub address: HeaderValue,
-    pub scheme: HeaderValue,
+    address: HeaderValue,
+    scheme: HeaderValue,
+    fields: Vec<u8>,
+}
+
+impl Origin {
+    pub fn new(address: IpAddr, scheme: &'static str) -> Self {
+        let address =
+            HeaderValue::from_str(&address.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+        let (scheme, mut fields) = (HeaderValue::from_static(scheme), Vec::with_capacity(64));
+        write(&mut fields, &X_FORWARDED_FOR, &address);
+        write(&mut fields, &X_FORWARDED_PROTO, &scheme);
+        Self { address, scheme, fields }
+    }
 }
 
 /// What becomes of the client's `Authorization`.
@@ -87,71 +130,87 @@ pub enum Authorization {
     Replace(HeaderValue),
 }
 
-/// Cleans a request's headers for the upstream and sets what the gate vouches for.
-///
-/// `forwarded` is what a trusted proxy in front of us said of the way so far; otherwise that is dropped.
-pub fn clean_request(
-    headers: &mut HeaderMap,
-    identity: Option<&Identity>,
-    authorization: &Authorization,
-    origin: &Origin,
-    forwarded: Option<Forwarded>,
-    request_id: HeaderValue,
-) {
-    // Nearly all requests have nothing to clean: one look at the names is cheaper than asking for each in turn.
-    if headers.keys().any(is_suspect) {
-        remove_hop_by_hop(headers);
-        remove_planted(headers);
-        join_cookies(headers);
-    }
-    match authorization {
-        Authorization::Keep => {}
-        Authorization::Remove => {
-            headers.remove(AUTHORIZATION);
-        }
-        Authorization::Replace(value) => {
-            headers.insert(AUTHORIZATION, value.clone());
-        }
-    }
-    // All that follow, at once: a map that grows twice is rehashed twice.
-    headers.reserve(8);
-    if let Some(identity) = identity {
-        headers.insert(X_AUTH_SUBJECT, identity.subject.clone());
-        headers.insert(X_AUTH_SCOPES, identity.scopes.clone());
-        if let (Some(session), Some(token_id)) = (&identity.session, &identity.token_id) {
-            headers.insert(X_AUTH_SESSION, session.clone());
-            headers.insert(X_AUTH_TOKEN_ID, token_id.clone());
-        }
-    }
-    let forwarded = forwarded.unwrap_or_default();
-    if let Some(host) = forwarded.host.or_else(|| headers.get(HOST).cloned()) {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
-    let way = match forwarded.addresses {
-        Some(way) => joined(&way, b", ", &origin.address),
-        None => origin.address.clone(),
-    };
-    headers.insert(X_FORWARDED_FOR, way);
-    headers.insert(X_FORWARDED_PROTO, forwarded.scheme.unwrap_or_else(|| origin.scheme.clone()));
-    headers.insert(X_REQUEST_ID, request_id);
+/// What the gate says of a request to the upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Vouched<'a> {
+    pub identity: Option<&'a Identity>,
+    pub authorization: &'a Authorization,
+    pub origin: &'a Origin,
+    /// What a trusted proxy in front of us said of the way so far; of anybody else it is not believed.
+    pub forwarded: Option<&'a Forwarded>,
+    pub request_id: &'a HeaderValue,
 }
 
-/// Cleans an upstream's answer for the client.
-pub fn clean_response(headers: &mut HeaderMap) {
-    if headers.keys().any(is_suspect) {
-        remove_hop_by_hop(headers);
-        headers.remove(X_PORTCULLIS);
+/// Writes the fields of a request as the upstream gets them: the client's that may cross, then what the gate vouches
+/// for. Not those that say how long the body is: whoever frames it writes them.
+pub fn write_request(out: &mut Vec<u8>, headers: &HeaderMap, vouched: &Vouched<'_>) {
+    let nominated = if headers.keys().any(|name| *name == CONNECTION) {
+        nominated(headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes))
+    } else {
+        Vec::new()
+    };
+    let keep_authorization = matches!(vouched.authorization, Authorization::Keep);
+    let (mut host, mut cookies_written) = (None, false);
+    for (name, value) in headers {
+        if *name == HOST {
+            host = Some(value);
+        }
+        let ends_here = *name == CONTENT_LENGTH
+            || (*name == AUTHORIZATION && !keep_authorization)
+            || is_nominated(name, &nominated)
+            || (is_suspect(name) && (is_hop_by_hop(name) || is_planted(name.as_str())));
+        if ends_here {
+            continue;
+        }
+        if *name == COOKIE {
+            if !cookies_written {
+                write_cookies(out, headers);
+                cookies_written = true;
+            }
+            continue;
+        }
+        write(out, name, value);
     }
+    if let Authorization::Replace(value) = vouched.authorization {
+        write(out, &AUTHORIZATION, value);
+    }
+    if let Some(identity) = vouched.identity {
+        out.extend_from_slice(&identity.fields);
+    }
+    write_way(out, host, vouched);
+    write(out, &X_REQUEST_ID, vouched.request_id);
+}
+
+/// Whether a field of an upstream's answer goes on to the client.
+pub(super) fn answer_crosses(name: &HeaderName, nominated: &[HeaderName]) -> bool {
+    !(is_nominated(name, nominated) || (is_suspect(name) && (is_hop_by_hop(name) || *name == X_PORTCULLIS)))
 }
 
 /// Cleans the fields behind a request's body: some servers read them as if they had stood before it. `Authorization` and
 /// the like are refused there by RFC 9110 section 6.5.1, but not by everybody.
-pub fn clean_trailers(trailers: &mut HeaderMap) {
-    remove_hop_by_hop(trailers);
-    remove_planted(trailers);
-    for name in [AUTHORIZATION, COOKIE, HOST, CONTENT_LENGTH] {
-        trailers.remove(name);
+pub(super) fn write_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
+    let nominated = nominated(trailers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes));
+    for (name, value) in trailers {
+        let ends_here = [AUTHORIZATION, COOKIE, HOST, CONTENT_LENGTH].contains(name)
+            || is_nominated(name, &nominated)
+            || is_hop_by_hop(name)
+            || is_planted(name.as_str());
+        if !ends_here {
+            write(out, name, value);
+        }
     }
+}
+
+/// The fields that `Connection` makes ones of this hop. `close` and `keep-alive` are words and no fields; `Host` cannot be
+/// nominated away, as the upstream would have to guess.
+pub(super) fn nominated<'a>(connection: impl Iterator<Item = &'a [u8]>) -> Vec<HeaderName> {
+    connection
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| !name.eq_ignore_ascii_case(b"close") && !name.eq_ignore_ascii_case(b"keep-alive"))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter(|name| *name != HOST)
+        .collect()
 }
 
 /// What a trusted proxy said of the way to us.
@@ -176,39 +235,18 @@ impl Forwarded {
 
 /// Whether a name begins like one of those that are removed or rewritten. May say yes too often, never no.
 fn is_suspect(name: &HeaderName) -> bool {
-    const BEGINNINGS: [&[u8]; 10] = [b"x", b"forw", b"keep", b"prox", b"te", b"tr", b"upg", b"conn", b"cook", b"http2"];
+    const BEGINNINGS: [&[u8]; 9] = [b"x", b"forw", b"keep", b"prox", b"te", b"tr", b"upg", b"conn", b"http2"];
     let name = name.as_str().as_bytes();
     matches!(name.first(), Some(b'x' | b'f' | b'k' | b'p' | b't' | b'u' | b'c' | b'h'))
         && BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        for name in nominated(headers) {
-            headers.remove(name);
-        }
-        headers.remove(CONNECTION);
-    }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
 }
 
-/// `Host` cannot be nominated away: without it the upstream would have to guess.
-fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .filter(|name| name != HOST)
-        .collect()
-}
-
-fn remove_planted(headers: &mut HeaderMap) {
-    while let Some(name) = headers.keys().find(|name| is_planted(name.as_str())).cloned() {
-        headers.remove(name);
-    }
+fn is_nominated(name: &HeaderName, nominated: &[HeaderName]) -> bool {
+    !nominated.is_empty() && nominated.contains(name)
 }
 
 /// Header names arrive in lower case. CGI-like servers turn `-` into `_`, some of them every character that is neither
@@ -225,14 +263,41 @@ fn is_planted(name: &str) -> bool {
 }
 
 /// HTTP/2 may split `Cookie` into crumbs; HTTP/1 has one field (RFC 9113 section 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let Entry::Occupied(crumbs) = headers.entry(COOKIE) else { return };
-    if crumbs.iter().count() > 1 {
-        let whole = crumbs.iter().cloned().reduce(|whole, crumb| joined(&whole, b"; ", &crumb));
-        if let Some(whole) = whole {
-            headers.insert(COOKIE, whole);
+fn write_cookies(out: &mut Vec<u8>, headers: &HeaderMap) {
+    out.extend_from_slice(b"cookie: ");
+    for (at, crumb) in headers.get_all(COOKIE).iter().enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b"; ");
         }
+        out.extend_from_slice(crumb.as_bytes());
     }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_way(out: &mut Vec<u8>, host: Option<&HeaderValue>, vouched: &Vouched<'_>) {
+    let (origin, forwarded) = (vouched.origin, vouched.forwarded);
+    if let Some(host) = forwarded.and_then(|forwarded| forwarded.host.as_ref()).or(host) {
+        write(out, &X_FORWARDED_HOST, host);
+    }
+    let Some(forwarded) = forwarded else {
+        out.extend_from_slice(&origin.fields);
+        return;
+    };
+    match &forwarded.addresses {
+        Some(way) => write(out, &X_FORWARDED_FOR, &joined(way, b", ", &origin.address)),
+        None => write(out, &X_FORWARDED_FOR, &origin.address),
+    }
+    write(out, &X_FORWARDED_PROTO, forwarded.scheme.as_ref().unwrap_or(&origin.scheme));
+}
+
+/// One field. Names and values of these types hold no line break, so nothing can be smuggled in as another field.
+fn write(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 fn joined(first: &HeaderValue, between: &[u8], second: &HeaderValue) -> HeaderValue {

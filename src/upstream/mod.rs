@@ -6,7 +6,10 @@
 
 mod answer;
 mod connections;
+mod exchange;
 mod forward;
+mod framing;
+mod head;
 pub mod headers;
 mod upload;
 mod waiting;
@@ -14,3 +17,4 @@ mod waiting;
 pub use answer::Answer;
 pub use connections::Address;
 pub use forward::{Permit, Terms, Upstream, UpstreamError};
+pub use framing::Garbled;

@@ -1,61 +1,198 @@
-//! The request body on its way to the upstream.
+//! A request on its way to the upstream: its head, then its body.
 //!
-//! Guarantees: streamed, never buffered; its progress can be watched, so that a long upload is not mistaken for a
-//! silent upstream; trailers are as clean as headers.
-//! Does not know: what the bytes are.
+//! Guarantees: streamed, never buffered: the next piece is asked for when the last one has left; a head is kept for as
+//! long as it might have to be sent once more; trailers are as clean as headers.
+//! Does not know: what the bytes are, how they are answered.
 
+use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
 
+use super::head::Content;
 use super::headers;
-use super::waiting::Waiting;
 
-pub struct Upload {
-    incoming: Incoming,
-    /// Whoever waits for the answer, once the body is on its way.
-    waiting: Option<Waiting>,
+/// Up to this many bytes are gathered into one piece: cheaper than having the kernel gather them.
+const SMALL: usize = 2048;
+
+/// Why a request did not reach the upstream whole.
+#[derive(Debug)]
+pub(super) enum UploadError {
+    /// The client broke off, or sent another length than it had promised.
+    Client(io::Error),
+    /// The upstream takes no more. It may have answered all the same.
+    Upstream(io::Error),
+}
+
+pub(super) struct Upload {
+    /// The head at first; later what stands around the data of a chunk.
+    front: Vec<u8>,
+    /// How much of `front` has left.
+    sent: usize,
+    data: Bytes,
+    back: &'static [u8],
+    /// What is left of the body.
+    body: Option<Incoming>,
+    /// How many bytes of it were promised and have not come yet; of chunks nothing is promised.
+    promised: Option<u64>,
+    /// There never was a body, so `front` is the head to the end.
+    head_only: bool,
+    begun: bool,
+    waits_for_client: bool,
 }
 
 impl Upload {
-    pub(super) fn new(incoming: Incoming) -> Self {
-        Self { incoming, waiting: None }
+    pub(super) fn new(head: Vec<u8>, content: Content, body: Incoming) -> Self {
+        Self {
+            front: head,
+            sent: 0,
+            data: Bytes::new(),
+            back: b"",
+            body: (content != Content::None).then_some(body),
+            promised: if let Content::Length(length) = content { Some(length) } else { None },
+            head_only: content == Content::None,
+            begun: false,
+            waits_for_client: false,
+        }
     }
 
-    /// From now on every frame tells `waiting` that something moved.
-    pub(super) fn watched_by(&mut self, waiting: &Waiting) {
-        self.waiting = (!self.incoming.is_end_stream()).then(|| waiting.clone());
+    /// How the body that a client sends is to be framed.
+    pub(super) fn content(body: &Incoming) -> Content {
+        match body.size_hint().exact() {
+            Some(0) => Content::None,
+            Some(length) => Content::Length(length),
+            None => Content::Chunked,
+        }
     }
-}
 
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = hyper::Error;
+    /// Everything has left.
+    pub(super) fn is_over(&self) -> bool {
+        self.body.is_none() && self.left() == 0
+    }
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+    /// Some of it has left.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// The client owes us the next piece.
+    pub(super) fn waits_for_client(&self) -> bool {
+        self.waits_for_client
+    }
+
+    /// Begins again, if all of it is still at hand.
+    pub(super) fn rewind(&mut self) -> bool {
+        let whole = !self.begun || self.head_only;
+        if whole {
+            (self.sent, self.begun) = (0, false);
+        }
+        whole
+    }
+
+    /// Sends what can be sent. Ready when everything has left. Tells through `moved` whether anything did.
+    pub(super) fn poll_send(
+        &mut self,
+        stream: &mut TcpStream,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let mut frame = Pin::new(&mut self.incoming).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &mut frame
-            && let Some(trailers) = frame.trailers_mut()
-        {
-            headers::clean_trailers(trailers);
+        moved: &mut bool,
+    ) -> Poll<Result<(), UploadError>> {
+        loop {
+            while self.left() > 0 {
+                let sent = ready!(self.poll_write(stream, context)).map_err(UploadError::Upstream)?;
+                if sent == 0 {
+                    return Poll::Ready(Err(UploadError::Upstream(io::ErrorKind::WriteZero.into())));
+                }
+                self.advance(sent);
+                (self.begun, *moved) = (true, true);
+            }
+            let Some(body) = &mut self.body else { return Poll::Ready(Ok(())) };
+            let frame = Pin::new(body).poll_frame(context);
+            self.waits_for_client = frame.is_pending();
+            match ready!(frame) {
+                Some(Ok(frame)) => self.load(frame).map_err(UploadError::Client)?,
+                Some(Err(error)) => return Poll::Ready(Err(UploadError::Client(io::Error::other(error)))),
+                None => self.finish(None).map_err(UploadError::Client)?,
+            }
         }
-        if let (Poll::Ready(_), Some(waiting)) = (&frame, &self.waiting) {
-            waiting.moved();
-        }
-        frame
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+    fn load(&mut self, frame: Frame<Bytes>) -> io::Result<()> {
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => return self.finish(frame.into_trailers().ok()),
+        };
+        self.front.clear();
+        self.sent = 0;
+        match &mut self.promised {
+            Some(promised) => {
+                *promised = promised.checked_sub(data.len() as u64).ok_or(io::ErrorKind::InvalidData)?;
+                self.data = data;
+                if *promised == 0 {
+                    self.body = None;
+                }
+            }
+            // An empty chunk would be taken for the last.
+            None if data.is_empty() => {}
+            None => {
+                write!(self.front, "{:x}\r\n", data.len())?;
+                if data.len() <= SMALL {
+                    self.front.extend_from_slice(&data);
+                    self.front.extend_from_slice(b"\r\n");
+                } else {
+                    (self.data, self.back) = (data, b"\r\n");
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+    /// The client has sent all it had. Fewer bytes than promised would make the next request a part of this one.
+    fn finish(&mut self, trailers: Option<HeaderMap>) -> io::Result<()> {
+        self.body = None;
+        match self.promised {
+            Some(0) => {}
+            Some(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            None => {
+                self.front.clear();
+                self.sent = 0;
+                self.front.extend_from_slice(b"0\r\n");
+                if let Some(trailers) = trailers {
+                    headers::write_trailers(&mut self.front, &trailers);
+                }
+                self.front.extend_from_slice(b"\r\n");
+            }
+        }
+        Ok(())
+    }
+
+    fn left(&self) -> usize {
+        self.front.len() - self.sent + self.data.len() + self.back.len()
+    }
+
+    fn poll_write(&self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let front = self.front.get(self.sent..).unwrap_or_default();
+        match (front, &*self.data, self.back) {
+            (front, [], []) => Pin::new(stream).poll_write(context, front),
+            ([], data, []) => Pin::new(stream).poll_write(context, data),
+            (front, data, back) => {
+                let pieces = [front, data, back].map(IoSlice::new);
+                Pin::new(stream).poll_write_vectored(context, &pieces)
+            }
+        }
+    }
+
+    fn advance(&mut self, mut sent: usize) {
+        let front = sent.min(self.front.len() - self.sent);
+        self.sent += front;
+        sent -= front;
+        let data = sent.min(self.data.len());
+        self.data.advance(data);
+        self.back = self.back.get(sent - data..).unwrap_or_default();
     }
 }

@@ -1,81 +1,73 @@
-//! How long a connection to the upstream has been kept waiting for the first byte of an answer.
+//! How long an exchange with the upstream has been kept waiting.
 //!
 //! Guarantees: an exchange costs a few stores and no timer: somebody looks now and then, and a deadline that begins with
-//! the first look is at most one round late; a request body that still moves starts it anew.
-//! Does not know: requests, answers.
+//! the first look is at most one round late; whatever moves starts it anew.
+//! Does not know: requests, answers, what is waited for.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-#[derive(Clone, Debug, Default)]
+/// The wait of one connection.
+#[derive(Debug, Default)]
 pub(super) struct Waiting(Rc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: Cell<bool>,
-    /// When the wait was first looked at.
+    /// How long it may last, while there is one.
+    patience: Cell<Option<Duration>>,
+    /// When it was first looked at.
     since: Cell<Option<Instant>>,
     in_vain: Cell<bool>,
-    over: Cell<bool>,
-    driver: RefCell<Option<Waker>>,
+    task: RefCell<Option<Waker>>,
 }
 
+/// Whoever looks at it now and then.
+pub(super) struct Lookout(Weak<State>);
+
 impl Waiting {
-    pub(super) fn begin(&self) {
-        self.0.waiting.set(true);
-        self.0.since.set(None);
+    pub(super) fn lookout(&self) -> Lookout {
+        Lookout(Rc::downgrade(&self.0))
     }
 
-    /// Something moved: the wait starts anew.
+    /// Nothing can be done now. Ready once that has been so for `patience`; until then the task is woken for it.
+    pub(super) fn poll(&self, patience: Duration, context: &Context<'_>) -> Poll<()> {
+        if self.0.in_vain.get() {
+            return Poll::Ready(());
+        }
+        self.0.patience.set(Some(patience));
+        let mut task = self.0.task.borrow_mut();
+        if !task.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            *task = Some(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Something moved: a wait that comes after it is a new one.
     pub(super) fn moved(&self) {
+        self.0.patience.set(None);
         self.0.since.set(None);
     }
+}
 
-    pub(super) fn end(&self) {
-        self.0.waiting.set(false);
-    }
-
-    /// Whether the wait was given up; asked by the connection's driver, which is woken then.
-    pub(super) fn in_vain(&self, context: &Context<'_>) -> bool {
-        // The driver is one task for life, so its first waker stays the right one.
-        if self.0.driver.borrow().is_none() {
-            *self.0.driver.borrow_mut() = Some(context.waker().clone());
-        }
-        self.0.in_vain.get()
-    }
-
-    /// Whether the wait was given up.
-    pub(super) fn was_in_vain(&self) -> bool {
-        self.0.in_vain.get()
-    }
-
-    /// The connection has ended.
-    pub(super) fn over(&self) {
-        self.0.over.set(true);
-        self.0.driver.take();
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.0.over.get()
-    }
-
-    /// Looks: a wait that has lasted `patience` is given up.
-    pub(super) fn give_up(&self, now: Instant, patience: Duration) {
-        if !self.0.waiting.get() {
-            return;
-        }
-        match self.0.since.get() {
-            None => self.0.since.set(Some(now)),
-            Some(since) if now >= since + patience => {
-                self.0.in_vain.set(true);
-                if let Some(driver) = &*self.0.driver.borrow() {
-                    driver.wake_by_ref();
+impl Lookout {
+    /// Looks: a wait that has lasted too long is given up. Whether there is still a connection to look after.
+    pub(super) fn look(&self, now: Instant) -> bool {
+        let Some(state) = self.0.upgrade() else { return false };
+        if let Some(patience) = state.patience.get() {
+            match state.since.get() {
+                None => state.since.set(Some(now)),
+                Some(since) if now >= since + patience => {
+                    state.in_vain.set(true);
+                    if let Some(task) = state.task.take() {
+                        task.wake();
+                    }
                 }
+                Some(_) => {}
             }
-            Some(_) => {}
         }
+        true
     }
 }
 
@@ -85,37 +77,52 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(4);
 
+    fn wait(waiting: &Waiting) -> Poll<()> {
+        waiting.poll(PATIENCE, &Context::from_waker(Waker::noop()))
+    }
+
     #[track_caller]
     fn given_up(waiting: &Waiting, after: Duration, expected: bool) {
-        let start = Instant::now();
-        waiting.give_up(start, PATIENCE);
-        waiting.give_up(start + after, PATIENCE);
-        assert_eq!(waiting.was_in_vain(), expected);
+        let (lookout, start) = (waiting.lookout(), Instant::now());
+        assert!(lookout.look(start));
+        assert!(lookout.look(start + after));
+        assert_eq!(wait(waiting).is_ready(), expected);
     }
 
     #[test]
-    fn only_a_wait_can_be_in_vain() {
+    fn a_wait_is_given_up_when_its_patience_has_ended() {
         let waiting = Waiting::default();
-        given_up(&waiting, PATIENCE * 2, false);
-        waiting.begin();
+        assert!(wait(&waiting).is_pending());
+        given_up(&waiting, PATIENCE - Duration::from_millis(1), false);
+        waiting.moved();
+        assert!(wait(&waiting).is_pending());
         given_up(&waiting, PATIENCE, true);
     }
 
     #[test]
-    fn a_wait_that_has_ended_is_not() {
+    fn where_nobody_waits_nothing_is_in_vain() {
         let waiting = Waiting::default();
-        waiting.begin();
-        waiting.end();
+        given_up(&waiting, PATIENCE * 2, false);
+        waiting.moved();
         given_up(&waiting, PATIENCE * 2, false);
     }
 
     #[test]
-    fn a_body_that_moves_starts_the_wait_anew() {
+    fn what_moves_starts_the_wait_anew() {
         let (waiting, start) = (Waiting::default(), Instant::now());
-        waiting.begin();
-        waiting.give_up(start, PATIENCE);
+        assert!(wait(&waiting).is_pending());
+        waiting.lookout().look(start);
         waiting.moved();
-        waiting.give_up(start + PATIENCE, PATIENCE);
-        assert!(!waiting.was_in_vain());
+        assert!(wait(&waiting).is_pending());
+        waiting.lookout().look(start + PATIENCE);
+        assert!(wait(&waiting).is_pending());
+    }
+
+    #[test]
+    fn a_closed_connection_need_not_be_looked_at() {
+        let waiting = Waiting::default();
+        let lookout = waiting.lookout();
+        drop(waiting);
+        assert!(!lookout.look(Instant::now()));
     }
 }
