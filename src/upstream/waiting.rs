@@ -44,10 +44,12 @@ impl Waiting {
         Poll::Pending
     }
 
-    /// Something moved: a wait that comes after it is a new one.
+    /// Something moved: a wait that comes after it is a new one. That one was given up does not count any more: it may
+    /// have been while nobody asked, as a client reads slowly what is long there.
     pub(super) fn moved(&self) {
         self.0.patience.set(None);
         self.0.since.set(None);
+        self.0.in_vain.set(false);
     }
 }
 
@@ -115,6 +117,17 @@ mod tests {
         waiting.moved();
         assert!(wait(&waiting).is_pending());
         waiting.lookout().look(start + PATIENCE);
+        assert!(wait(&waiting).is_pending());
+    }
+
+    #[test]
+    fn what_had_come_unseen_was_not_waited_for_in_vain() {
+        let waiting = Waiting::default();
+        assert!(wait(&waiting).is_pending());
+        let (lookout, start) = (waiting.lookout(), Instant::now());
+        lookout.look(start);
+        lookout.look(start + PATIENCE);
+        waiting.moved();
         assert!(wait(&waiting).is_pending());
     }
 
