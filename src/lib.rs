@@ -38,8 +38,9 @@
 //!
 //! All shared mutable state: the sessions and tombstones ([`store::Store`]), the users in force
 //! ([`account::Directory`]), the guess limits and the cache of Basic successes ([`account::Accounts`]), the clock's
-//! floor ([`clock::Clock`]). Everything else belongs to one worker thread (its upstream connections, its cache of
-//! verified tokens) or never changes. There are no statics.
+//! floor ([`clock::Clock`]), the lines of the log that are not yet written ([`observe::Log`]). Everything else belongs
+//! to one worker thread (its upstream connections, its cache of verified tokens) or never changes. There are no
+//! statics.
 //!
 //! # Invariants
 //!

@@ -4,6 +4,7 @@
 //! port is the trouble; TERM and INT end gracefully, a second one at once.
 //! Does not know: how a gate is built.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -11,52 +12,60 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::observe::{self, chain};
-use crate::run::{self, StartError};
+use crate::observe::{self, Log, LogError, chain};
+use crate::run::{self, StartError, StopError};
 
 use super::CONFIGURATION;
 
 /// Runs the gate until a signal ends it.
 pub(super) fn run(config: Config) -> ExitCode {
-    if let Err(error) = observe::start(&config.log, std::env::var("PORTCULLIS_LOG").ok().as_deref()) {
-        eprintln!("portcullis: {}", chain(&error));
-        return ExitCode::from(CONFIGURATION);
+    let log = match observe::start(&config.log, std::env::var("PORTCULLIS_LOG").ok().as_deref()) {
+        Ok(log) => log,
+        Err(error) => return failed(&error, matches!(error, LogError::Filter(_))),
+    };
+    let ended = serve(&config, &log);
+    // What was logged stands before the reason why it ended.
+    drop(log);
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error, matches!(&error, ServeError::Start(error) if error.is_configuration())),
     }
+}
+
+/// Why a gate did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+enum ServeError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    System(#[from] std::io::Error),
+    #[error(transparent)]
+    Stop(#[from] StopError),
+    #[error(transparent)]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+fn serve(config: &Config, log: &Log) -> Result<(), ServeError> {
     raise_file_limit();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&chain(&error)),
-    };
-    let prepared = match run::prepare(&config) {
-        Ok(prepared) => prepared,
-        Err(error) => return not_started(&error),
-    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let prepared = run::prepare(config)?;
     // Before the first connection, or a signal would cut it. Not before the data directory is ours: who waits for that
     // has nothing to bring in order and ends by the signal itself.
     let signals = {
         let _inside = runtime.enter();
         Signals::catch()
     };
-    let mut signals = match signals {
-        Ok(signals) => signals,
-        Err(error) => return failed(&chain(&error)),
-    };
-    let running = match run::open(&config, prepared) {
-        Ok(running) => running,
-        Err(error) => return not_started(&error),
-    };
+    let mut signals = signals?;
+    let running = run::open(config, prepared)?;
     runtime.block_on(async {
         signals.end().await;
         info!("told to end");
         let stopped = tokio::task::spawn_blocking(|| running.stop());
         tokio::select! {
-            stopped = stopped => match stopped {
-                Ok(Ok(())) => ExitCode::SUCCESS,
-                Ok(Err(error)) => failed(&chain(&error)),
-                Err(panicked) => failed(&chain(&panicked)),
-            },
+            stopped = stopped => Ok(stopped??),
             () = signals.end() => {
                 warn!("told twice: ending at once");
+                log.flush();
                 std::process::exit(1);
             }
         }
@@ -78,13 +87,12 @@ pub(super) fn check(config: Config) -> ExitCode {
 }
 
 fn not_started(error: &StartError) -> ExitCode {
-    eprintln!("portcullis: {}", chain(error));
-    if error.is_configuration() { ExitCode::from(CONFIGURATION) } else { ExitCode::FAILURE }
+    failed(error, error.is_configuration())
 }
 
-fn failed(why: &str) -> ExitCode {
-    eprintln!("portcullis: {why}");
-    ExitCode::FAILURE
+fn failed(error: &dyn Error, is_configuration: bool) -> ExitCode {
+    eprintln!("portcullis: {}", chain(error));
+    if is_configuration { ExitCode::from(CONFIGURATION) } else { ExitCode::FAILURE }
 }
 
 /// The signals that mean something to a gate.

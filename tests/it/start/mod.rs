@@ -19,5 +19,6 @@ fn one_line(ended: &Ended) -> String {
     let lines = complaints(ended);
     assert_eq!(lines.len(), 1, "{ended:#?}");
     assert!(lines[0].starts_with("portcullis: "), "{}", lines[0]);
+    assert_eq!(ended.stderr.lines().next_back(), Some(&*lines[0]), "the log goes before");
     lines[0].clone()
 }

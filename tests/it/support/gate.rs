@@ -109,6 +109,7 @@ pub struct Gate {
     settings: Vec<(String, String)>,
     variables: Vec<(String, String)>,
     log: Arc<Mutex<Vec<String>>>,
+    reading: Arc<Mutex<()>>,
 }
 
 impl Gate {
@@ -119,9 +120,10 @@ impl Gate {
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
-        collect(child.stderr.take().unwrap(), Arc::clone(&log));
+        let reading = Arc::new(Mutex::new(()));
+        collect(child.stderr.take().unwrap(), Arc::clone(&log), Arc::clone(&reading));
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        Self { address: nowhere, child, folder, settings, variables, log }
+        Self { address: nowhere, child, folder, settings, variables, log, reading }
     }
 
     /// Waits until it listens.
@@ -183,6 +185,19 @@ impl Gate {
         self.log.lock().unwrap().clone()
     }
 
+    /// The lines of its log so far, with all about what it has answered.
+    #[track_caller]
+    pub fn whole_log(&self) -> Vec<String> {
+        let last = self.get("/the/last/line").send();
+        self.wait_for_log(last.header("x-request-id").unwrap());
+        self.log()
+    }
+
+    /// Nobody reads its log while this is locked.
+    pub fn log_reading(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.reading)
+    }
+
     #[track_caller]
     pub fn wait_for_log(&self, part: &str) -> String {
         until(part, || self.log().into_iter().find(|line| line.contains(part)))
@@ -233,9 +248,10 @@ impl Drop for Gate {
     }
 }
 
-fn collect(stderr: impl Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) {
+fn collect(stderr: impl Read + Send + 'static, log: Arc<Mutex<Vec<String>>>, reading: Arc<Mutex<()>>) {
     thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let _reading = reading.lock().unwrap();
             log.lock().unwrap().push(line);
         }
     });
