@@ -37,7 +37,9 @@ impl Mapping {
     pub fn target(&self, uri: &Uri, path: Cow<'_, str>) -> Result<PathAndQuery, InvalidUri> {
         let exchanged =
             self.prefixes.iter().find_map(|(ours, theirs)| Some((theirs.as_str(), strip_prefix_loosely(&path, ours)?)));
-        if let (None, "", Cow::Borrowed(_), Some(same)) = (exchanged, &*self.base, &path, uri.path_and_query()) {
+        // A target may lack its path, which is then `/`; it must not leave without it.
+        let same = uri.path_and_query().filter(|target| target.as_str().starts_with('/'));
+        if let (None, "", Cow::Borrowed(_), Some(same)) = (exchanged, &*self.base, &path, same) {
             return Ok(same.clone());
         }
         let (prefix, rest) = exchanged.unwrap_or(("", &path));
@@ -72,6 +74,15 @@ mod tests {
         maps(&phone, "/3rdparty/v1", None, "/");
         maps(&phone, "/3rdparty/v1x", None, "/3rdparty/v1x");
         maps(&phone, "/health", None, "/health");
+    }
+
+    #[test]
+    fn a_target_without_a_path_leaves_with_one() {
+        let plain = Mapping::new("", "", "");
+        for target in ["http://api.example?x=1", "http://api.example/?x=1"] {
+            let uri: Uri = target.parse().unwrap();
+            assert_eq!(plain.target(&uri, Cow::Borrowed(uri.path())).unwrap().as_str(), "/?x=1");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::observe::chain;
 use crate::token::Timestamp;
-use crate::upstream::{Answer, Terms, Upstream};
+use crate::upstream::{Answer, Terms, Upstream, UpstreamError};
 
 use super::admissible::admissible;
 use super::judge::Judge;
@@ -60,7 +60,12 @@ impl Gateway {
         let (response, reason) = match self.answer(request, &uri, peer, arrived_at, &request_id).await {
             Ok(response) => (response, None),
             Err(refusal) => {
-                if let Refusal::Upstream(error) = &refusal {
+                // That a client breaks off or stalls is its own affair, and no reason to fill the log.
+                let clients_fault =
+                    |error: &UpstreamError| matches!(error, UpstreamError::Upload(_) | UpstreamError::UploadTimeout);
+                if let Refusal::Upstream(error) = &refusal
+                    && !clients_fault(error)
+                {
                     let request_id = request_id.to_str().unwrap_or_default();
                     warn!(request_id, reason = refusal.reason(), error = chain(error), "upstream failed");
                 }

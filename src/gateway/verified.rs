@@ -105,8 +105,6 @@ impl Generations {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use crate::token::{Scopes, SessionId, Subject, TokenId, TokenKind};
 
     use super::*;
@@ -121,7 +119,6 @@ mod tests {
             not_before: Timestamp::default(),
             expires_at: Timestamp::default(),
         };
-        let value = HeaderValue::from_static("x");
         let identity = Identity::of_user(subject, "").unwrap();
         let good = Cell::new(Good { epoch: 0, until: None });
         Rc::new(Admitted { verified: verified.into(), identity: Rc::new(identity), good })

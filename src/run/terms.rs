@@ -195,7 +195,8 @@ fn round(config: &Config) -> Duration {
     let (limits, upstream) = (&config.limits, &config.upstream);
     let client =
         limits.first_byte_timeout.min(limits.header_timeout).min(limits.idle_timeout).min(limits.stall_timeout);
-    let shortest = client.min(upstream.first_byte_timeout);
+    let kept = if upstream.keepalive.is_zero() { upstream.idle_timeout } else { upstream.keepalive };
+    let shortest = client.min(upstream.first_byte_timeout).min(upstream.idle_timeout).min(kept);
     (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
 }
 

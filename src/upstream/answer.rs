@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::exchange::Exchange;
+use super::download::Download;
 
 /// A body this process sends to a client.
 pub enum Answer {
@@ -24,7 +24,7 @@ pub enum Answer {
 /// An upstream's answer on its way through.
 pub struct Relay {
     /// Until its end.
-    exchange: Option<Box<Exchange>>,
+    download: Option<Box<Download>>,
     idle_timeout: Duration,
 }
 
@@ -38,13 +38,13 @@ impl Answer {
     }
 
     /// A short answer is there as a whole by now: then the connection is free before the client has the answer.
-    pub(super) fn relayed(mut exchange: Box<Exchange>, idle_timeout: Duration) -> Self {
-        match exchange.whole_body() {
+    pub(super) fn relayed(mut download: Download, idle_timeout: Duration) -> Self {
+        match download.whole() {
             Some(body) => {
-                exchange.finish();
+                download.finish();
                 Self::Own((!body.is_empty()).then_some(body))
             }
-            None => Self::Relayed(Relay { exchange: Some(exchange), idle_timeout }),
+            None => Self::Relayed(Relay { download: Some(Box::new(download)), idle_timeout }),
         }
     }
 }
@@ -63,7 +63,7 @@ impl Body for Answer {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(body) => body.is_none(),
-            Self::Relayed(relay) => relay.exchange.is_none(),
+            Self::Relayed(relay) => relay.download.is_none(),
         }
     }
 
@@ -71,7 +71,7 @@ impl Body for Answer {
         match self {
             Self::Own(body) => SizeHint::with_exact(body.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Relayed(relay) => {
-                let length = relay.exchange.as_ref().map_or(Some(0), |exchange| exchange.length());
+                let length = relay.download.as_ref().map_or(Some(0), |download| download.length());
                 length.map_or_else(SizeHint::default, SizeHint::with_exact)
             }
         }
@@ -80,11 +80,11 @@ impl Body for Answer {
 
 impl Relay {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let Some(exchange) = &mut self.exchange else { return Poll::Ready(None) };
-        let piece = ready!(exchange.poll_body(self.idle_timeout, context));
-        let over = exchange.is_over() || !matches!(piece, Ok(Some(_)));
-        if over && let Some(exchange) = self.exchange.take() {
-            exchange.finish();
+        let Some(download) = &mut self.download else { return Poll::Ready(None) };
+        let piece = ready!(download.poll(self.idle_timeout, context));
+        let over = download.is_over() || !matches!(piece, Ok(Some(_)));
+        if over && let Some(download) = self.download.take() {
+            download.finish();
         }
         Poll::Ready(piece.map_err(io::Error::other).transpose())
     }

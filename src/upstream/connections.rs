@@ -6,12 +6,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::mem::MaybeUninit;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::timeout;
 
+use super::arrivals::Source;
 use super::waiting::{Lookout, Waiting};
 use super::{Terms, UpstreamError};
 
@@ -42,7 +46,7 @@ struct Idle {
 
 /// A connection in use. Give it back once its answer has been read to the end; dropping it closes the connection.
 pub(super) struct Lease {
-    pub(super) stream: TcpStream,
+    pub(super) source: Source,
     pub(super) waiting: Waiting,
     /// It has served before: the upstream may have closed it in the meantime.
     pub(super) reused: bool,
@@ -62,10 +66,13 @@ impl Connections {
         }
     }
 
-    /// An idle connection if one is ready, else a new one.
-    pub(super) async fn lease(self: &Rc<Self>) -> Result<Lease, UpstreamError> {
-        match self.take_ready() {
-            Some(Idle { stream, waiting, .. }) => Ok(Lease { stream, waiting, reused: true, home: Rc::clone(self) }),
+    /// An idle connection if one is ready, else a new one. `surely` asks the kernel whether it is: for a request that
+    /// cannot be sent twice that is worth a system call.
+    pub(super) async fn lease(self: &Rc<Self>, surely: bool) -> Result<Lease, UpstreamError> {
+        match self.take_ready(surely) {
+            Some(Idle { stream, waiting, .. }) => {
+                Ok(Lease { source: Source::Whole(stream), waiting, reused: true, home: Rc::clone(self) })
+            }
             // Boxed, as most requests find a connection and need not carry the making of one.
             None => Box::pin(self.connect()).await,
         }
@@ -78,16 +85,21 @@ impl Connections {
             Err(_) => return Err(UpstreamError::ConnectTimeout),
         };
         stream.set_nodelay(true).map_err(UpstreamError::Connect)?;
+        Ok(Lease { source: Source::Whole(stream), waiting: self.watched(), reused: false, home: Rc::clone(self) })
+    }
+
+    /// A wait that is looked after.
+    fn watched(&self) -> Waiting {
         let waiting = Waiting::default();
         self.open.borrow_mut().push(waiting.lookout());
-        Ok(Lease { stream, waiting, reused: false, home: Rc::clone(self) })
+        waiting
     }
 
     /// Newest first: the warm end of the stack stays busy and the cold end ages out.
-    fn take_ready(&self) -> Option<Idle> {
+    fn take_ready(&self, surely: bool) -> Option<Idle> {
         let mut idle = self.idle.borrow_mut();
         while let Some(kept) = idle.pop() {
-            if is_quiet(&kept.stream) {
+            if is_quiet(&kept.stream) && (!surely || is_surely_quiet(&kept.stream)) {
                 return Some(kept);
             }
         }
@@ -109,11 +121,42 @@ fn is_quiet(stream: &TcpStream) -> bool {
     matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
+/// The same as the kernel knows it: the runtime hears of things only when it looks.
+fn is_surely_quiet(stream: &TcpStream) -> bool {
+    let peeked = SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
+    matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
 impl Lease {
+    /// Parts reading from writing; `None` if that was done before.
+    pub(super) fn split(self) -> Result<(Self, OwnedWriteHalf), Self> {
+        match self.source {
+            Source::Whole(stream) => {
+                let (source, sink) = stream.into_split();
+                Ok((Self { source: Source::Half(source), ..self }, sink))
+            }
+            Source::Half(_) => Err(self),
+        }
+    }
+
+    /// A further wait of this exchange.
+    pub(super) fn watched(&self) -> Waiting {
+        self.home.watched()
+    }
+
     pub(super) fn give_back(self) {
+        let Source::Whole(stream) = self.source else { return };
         let mut idle = self.home.idle.borrow_mut();
         if idle.len() < self.home.most_idle {
-            idle.push(Idle { stream: self.stream, waiting: self.waiting, since: self.home.now.get() });
+            idle.push(Idle { stream, waiting: self.waiting, since: self.home.now.get() });
+        }
+    }
+
+    /// Gives back what was parted.
+    pub(super) fn rejoin(self, sink: OwnedWriteHalf) {
+        let Source::Half(source) = self.source else { return };
+        if let Ok(stream) = source.reunite(sink) {
+            Self { source: Source::Whole(stream), ..self }.give_back();
         }
     }
 }

@@ -118,12 +118,16 @@ impl Upstream {
         let mut spare = parts.headers;
         spare.clear();
 
-        let mut exchange = Box::new(Exchange::new(self.connections.lease().await?, upload));
+        let mut exchange = Box::new(Exchange::new(self.connections.lease(!repeatable).await?, upload));
         let patience = self.terms.first_byte_timeout;
         loop {
             let answer = poll_fn(|context| exchange.poll_head(to_head, &mut spare, patience, context)).await;
             match answer {
-                Ok(head) => return Ok(response(head, exchange, self.terms.idle_timeout)),
+                Ok((head, sequel)) => {
+                    let idle_timeout = self.terms.idle_timeout;
+                    let download = exchange.into_download(sequel, idle_timeout);
+                    return Ok(response(head, Answer::relayed(download, idle_timeout)));
+                }
                 Err(broken @ UpstreamError::Broken(_)) => {
                     let upload = exchange.unanswered(repeatable).ok_or(broken)?;
                     *exchange = Exchange::new(Box::pin(self.connections.connect()).await?, upload);
@@ -140,8 +144,8 @@ impl Upstream {
     }
 }
 
-fn response(head: Head, exchange: Box<Exchange>, idle_timeout: Duration) -> Response<Answer> {
-    let mut response = Response::new(Answer::relayed(exchange, idle_timeout));
+fn response(head: Head, answer: Answer) -> Response<Answer> {
+    let mut response = Response::new(answer);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     if let Some(reason) = head.reason {

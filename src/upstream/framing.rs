@@ -7,6 +7,8 @@
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::headers;
+
 /// The longest line with a chunk's size, extensions included.
 const LONGEST_SIZE_LINE: usize = 4096;
 const MOST_TRAILERS: usize = 64;
@@ -84,6 +86,10 @@ impl Lengths {
     /// Whether chunks make the length void (RFC 9112 section 6.3).
     pub(super) fn contradict(&self) -> bool {
         self.chunked && self.length.is_some()
+    }
+
+    pub(super) fn announce_a_body(&self) -> bool {
+        self.chunked || self.length.is_some_and(|length| length > 0)
     }
 
     /// How long the body would have been that is left out: to HEAD, and where nothing has changed.
@@ -198,6 +204,7 @@ fn read_trailers(arrived: &[u8]) -> Result<Option<(HeaderMap, usize)>, Garbled> 
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| GARBLED)?;
         trailers.append(name, HeaderValue::from_bytes(field.value).map_err(|_| GARBLED)?);
     }
+    headers::clean_trailers(&mut trailers);
     Ok(Some((trailers, length)))
 }
 

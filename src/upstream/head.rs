@@ -18,7 +18,7 @@ use super::framing::{Framing, Garbled, Lengths};
 use super::headers::{self, Vouched};
 
 /// Limits of an answer's head: beyond what any API sends, and small enough to hold many.
-const LONGEST_HEAD: usize = 64 * 1024;
+pub(super) const LONGEST: usize = 64 * 1024;
 const MOST_FIELDS: usize = 128;
 
 /// How a request's body is framed.
@@ -64,6 +64,11 @@ pub(super) struct Head {
     /// If it is not the usual one.
     pub(super) reason: Option<ReasonPhrase>,
     pub(super) headers: HeaderMap,
+}
+
+/// What a head says of what follows it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sequel {
     pub(super) framing: Framing,
     /// Whether another request may follow on this connection.
     pub(super) persistent: bool,
@@ -74,14 +79,18 @@ pub(super) struct Head {
 ///
 /// # Errors
 /// When it cannot be read, or could be read in two ways.
-pub(super) fn read(arrived: &mut Bytes, to_head: bool, spare: &mut HeaderMap) -> Result<Option<Head>, Garbled> {
+pub(super) fn read(
+    arrived: &mut Bytes,
+    to_head: bool,
+    spare: &mut HeaderMap,
+) -> Result<Option<(Head, Sequel)>, Garbled> {
     loop {
         let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
         let mut parsed = httparse::Response::new(&mut []);
         let parsing = ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, arrived, &mut fields);
         let length = match parsing {
-            Ok(Status::Complete(length)) if length <= LONGEST_HEAD => length,
-            Ok(Status::Partial) if arrived.len() < LONGEST_HEAD => return Ok(None),
+            Ok(Status::Complete(length)) if length <= LONGEST => length,
+            Ok(Status::Partial) if arrived.len() < LONGEST => return Ok(None),
             Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Garbled("a head beyond its limits")),
             Err(_) => return Err(Garbled("a head that cannot be read")),
         };
@@ -93,9 +102,9 @@ pub(super) fn read(arrived: &mut Bytes, to_head: bool, spare: &mut HeaderMap) ->
                 let _ = arrived.split_to(length);
             }
             _ => {
-                let head = answer(&parsed, status, to_head, arrived, std::mem::take(spare))?;
+                let read = answer(&parsed, status, to_head, arrived, std::mem::take(spare))?;
                 let _ = arrived.split_to(length);
-                return Ok(Some(head));
+                return Ok(Some(read));
             }
         }
     }
@@ -107,9 +116,12 @@ fn answer(
     to_head: bool,
     whole: &Bytes,
     mut headers: HeaderMap,
-) -> Result<Head, Garbled> {
+) -> Result<(Head, Sequel), Garbled> {
     let connection = || parsed.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("connection"));
-    let nominated = headers::nominated(connection().map(|field| field.value));
+    let nominated = headers::nominated(connection().map(|field| field.value), |_| true);
+    if nominated.len() > MOST_FIELDS {
+        return Err(Garbled("a head beyond its limits"));
+    }
     let mut lengths = Lengths::default();
     for field in parsed.headers.iter() {
         const ODD: Garbled = Garbled("a field that cannot be read");
@@ -137,8 +149,11 @@ fn answer(
         let words = connection().flat_map(|field| field.value.split(|byte| *byte == b','));
         words.map(<[u8]>::trim_ascii).any(|said| said.eq_ignore_ascii_case(word.as_bytes()))
     };
-    let persistent = one_dot_one && !says("close") && !lengths.contradict() && !matches!(framing, Framing::UntilClose);
-    Ok(Head { status, reason: reason(parsed, status), headers, framing, persistent })
+    // A body where there must be none would be taken for the next answer.
+    let illegal = status == StatusCode::NO_CONTENT && lengths.announce_a_body();
+    let sound = one_dot_one && !says("close") && !lengths.contradict() && !illegal;
+    let persistent = sound && framing != Framing::UntilClose;
+    Ok((Head { status, reason: reason(parsed, status), headers }, Sequel { framing, persistent }))
 }
 
 fn reason(parsed: &httparse::Response<'_, '_>, status: StatusCode) -> Option<ReasonPhrase> {

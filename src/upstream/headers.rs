@@ -144,11 +144,8 @@ pub struct Vouched<'a> {
 /// Writes the fields of a request as the upstream gets them: the client's that may cross, then what the gate vouches
 /// for. Not those that say how long the body is: whoever frames it writes them.
 pub fn write_request(out: &mut Vec<u8>, headers: &HeaderMap, vouched: &Vouched<'_>) {
-    let nominated = if headers.keys().any(|name| *name == CONNECTION) {
-        nominated(headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes))
-    } else {
-        Vec::new()
-    };
+    let connection = headers.keys().any(|name| *name == CONNECTION);
+    let nominated = if connection { nominated_in(headers) } else { Vec::new() };
     let keep_authorization = matches!(vouched.authorization, Authorization::Keep);
     let (mut host, mut cookies_written) = (None, false);
     for (name, value) in headers {
@@ -189,7 +186,7 @@ pub(super) fn answer_crosses(name: &HeaderName, nominated: &[HeaderName]) -> boo
 /// Cleans the fields behind a request's body: some servers read them as if they had stood before it. `Authorization` and
 /// the like are refused there by RFC 9110 section 6.5.1, but not by everybody.
 pub(super) fn write_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
-    let nominated = nominated(trailers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes));
+    let nominated = nominated_in(trailers);
     for (name, value) in trailers {
         let ends_here = [AUTHORIZATION, COOKIE, HOST, CONTENT_LENGTH].contains(name)
             || is_nominated(name, &nominated)
@@ -201,16 +198,40 @@ pub(super) fn write_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
     }
 }
 
-/// The fields that `Connection` makes ones of this hop. `close` and `keep-alive` are words and no fields; `Host` cannot be
-/// nominated away, as the upstream would have to guess.
-pub(super) fn nominated<'a>(connection: impl Iterator<Item = &'a [u8]>) -> Vec<HeaderName> {
-    connection
-        .flat_map(|value| value.split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|name| !name.eq_ignore_ascii_case(b"close") && !name.eq_ignore_ascii_case(b"keep-alive"))
-        .filter_map(|name| HeaderName::from_bytes(name).ok())
-        .filter(|name| *name != HOST)
-        .collect()
+/// Cleans the fields behind an answer's body: they speak neither for the gate nor of a hop that ends here.
+pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
+    let nominated = nominated_in(trailers);
+    let ends_here = |name: &&HeaderName| **name == CONTENT_LENGTH || !answer_crosses(name, &nominated);
+    let gone: Vec<_> = trailers.keys().filter(ends_here).cloned().collect();
+    for name in gone {
+        trailers.remove(name);
+    }
+}
+
+/// The fields that `Connection` makes ones of this hop, each once, and of those only what is `present`: a list of
+/// thousands must not have to be compared with every field. `close` and `keep-alive` are words and no fields; `Host`
+/// cannot be nominated away, as the upstream would have to guess.
+pub(super) fn nominated<'a>(
+    connection: impl Iterator<Item = &'a [u8]>,
+    present: impl Fn(&HeaderName) -> bool,
+) -> Vec<HeaderName> {
+    let mut nominated = Vec::new();
+    let words = connection.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    for word in words {
+        if word.eq_ignore_ascii_case(b"close") || word.eq_ignore_ascii_case(b"keep-alive") {
+            continue;
+        }
+        let Ok(name) = HeaderName::from_bytes(word) else { continue };
+        if name != HOST && present(&name) && !nominated.contains(&name) {
+            nominated.push(name);
+        }
+    }
+    nominated
+}
+
+fn nominated_in(headers: &HeaderMap) -> Vec<HeaderName> {
+    let connection = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+    nominated(connection, |name| headers.contains_key(name))
 }
 
 /// What a trusted proxy said of the way to us.

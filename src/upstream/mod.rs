@@ -5,7 +5,9 @@
 //! Does not know: tokens, sessions, routes.
 
 mod answer;
+mod arrivals;
 mod connections;
+mod download;
 mod exchange;
 mod forward;
 mod framing;

@@ -4,19 +4,23 @@
 //! long as it might have to be sent once more; trailers are as clean as headers.
 //! Does not know: what the bytes are, how they are answered.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::oneshot;
 
 use super::head::Content;
 use super::headers;
+use super::waiting::Waiting;
 
 /// Up to this many bytes are gathered into one piece: cheaper than having the kernel gather them.
 const SMALL: usize = 2048;
@@ -98,7 +102,7 @@ impl Upload {
     /// Sends what can be sent. Ready when everything has left. Tells through `moved` whether anything did.
     pub(super) fn poll_send(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut (impl AsyncWrite + Unpin),
         context: &mut Context<'_>,
         moved: &mut bool,
     ) -> Poll<Result<(), UploadError>> {
@@ -154,7 +158,6 @@ impl Upload {
 
     /// The client has sent all it had. Fewer bytes than promised would make the next request a part of this one.
     fn finish(&mut self, trailers: Option<HeaderMap>) -> io::Result<()> {
-        self.body = None;
         match self.promised {
             Some(0) => {}
             Some(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -168,6 +171,7 @@ impl Upload {
                 self.front.extend_from_slice(b"\r\n");
             }
         }
+        self.body = None;
         Ok(())
     }
 
@@ -175,7 +179,7 @@ impl Upload {
         self.front.len() - self.sent + self.data.len() + self.back.len()
     }
 
-    fn poll_write(&self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_write(&self, stream: &mut (impl AsyncWrite + Unpin), context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let front = self.front.get(self.sent..).unwrap_or_default();
         match (front, &*self.data, self.back) {
             (front, [], []) => Pin::new(stream).poll_write(context, front),
@@ -195,4 +199,51 @@ impl Upload {
         self.data.advance(data);
         self.back = self.back.get(sent - data..).unwrap_or_default();
     }
+}
+
+/// Brings the connection back when the request has left as a whole.
+pub(super) type Rest = oneshot::Receiver<OwnedWriteHalf>;
+
+/// Sends the rest of a request whose answer has begun, while that is read.
+pub(super) fn carry_on(mut upload: Upload, mut sink: OwnedWriteHalf, waiting: Waiting, patience: Duration) -> Rest {
+    let (back, rest) = oneshot::channel();
+    tokio::task::spawn_local(async move {
+        let sending = poll_fn(|context| {
+            let mut moved = false;
+            let sent = upload.poll_send(&mut sink, context, &mut moved);
+            if moved {
+                waiting.moved();
+            }
+            match sent {
+                Poll::Ready(sent) => Poll::Ready(Some(sent)),
+                Poll::Pending => waiting.poll(patience, context).map(|()| None),
+            }
+        });
+        match sending.await {
+            // Nobody may want it back any more.
+            Some(Ok(())) => drop(back.send(sink)),
+            Some(Err(UploadError::Upstream(_))) => {
+                drop((back, sink));
+                discard(upload, waiting, patience).await;
+            }
+            Some(Err(UploadError::Client(_))) | None => {}
+        }
+    });
+    rest
+}
+
+/// Takes the rest of a request that the upstream does not want: a client that sends all before it reads would else never
+/// read the answer.
+pub(super) async fn discard(upload: Upload, waiting: Waiting, patience: Duration) {
+    let Some(mut body) = upload.body else { return };
+    poll_fn(|context| {
+        loop {
+            match Pin::new(&mut body).poll_frame(context) {
+                Poll::Ready(Some(Ok(_))) => waiting.moved(),
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                Poll::Pending => return waiting.poll(patience, context),
+            }
+        }
+    })
+    .await;
 }

@@ -5,8 +5,11 @@
 
 use super::*;
 
-/// Reads `wire`, which arrives in steps of `step` bytes. The data, the trailers if any, and what lies behind.
-fn taken(mut framing: Framing, wire: &[u8], step: usize) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), Garbled> {
+/// The data, the trailers if any, and what lies behind.
+type Taken = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
+
+/// Reads `wire`, which arrives in steps of `step` bytes.
+fn taken(mut framing: Framing, wire: &[u8], step: usize) -> Result<Taken, Garbled> {
     let (mut data, mut trailers, mut arrived) = (Vec::new(), None, Bytes::new());
     let mut steps = wire.chunks(step);
     loop {
@@ -69,6 +72,14 @@ fn trailers_come_behind_the_last_chunk() {
         assert_eq!(trailers["grpc-status"], "0");
         assert_eq!(trailers["x-sum"].as_bytes(), b"\xff");
     }
+}
+
+#[test]
+fn trailers_speak_neither_for_the_gate_nor_of_this_hop() {
+    let wire =
+        b"0\r\nx-portcullis: denied\r\nConnection: x-hop\r\nx-hop: 1\r\nContent-Length: 5\r\nTE: x\r\nx-sum: 1\r\n\r\n";
+    let (_, trailers, _) = taken(chunked(), wire, wire.len()).unwrap();
+    assert_eq!(trailers.unwrap().keys().collect::<Vec<_>>(), ["x-sum"]);
 }
 
 #[test]

@@ -54,22 +54,22 @@ fn an_absent_body_is_told_where_one_is_expected() {
 }
 
 /// Reads an answer that arrives in steps; the head, and what is behind it.
-fn read_in_steps(wire: &[u8], step: usize, to_head: bool) -> Result<Option<(Head, Vec<u8>)>, Garbled> {
+fn read_in_steps(wire: &[u8], step: usize, to_head: bool) -> Result<Option<(Head, Sequel, Vec<u8>)>, Garbled> {
     let mut arrived = Bytes::new();
     for more in wire.chunks(step) {
         arrived = [&arrived[..], more].concat().into();
-        if let Some(head) = read(&mut arrived, to_head, &mut HeaderMap::new())? {
-            return Ok(Some((head, arrived.to_vec())));
+        if let Some((head, sequel)) = read(&mut arrived, to_head, &mut HeaderMap::new())? {
+            return Ok(Some((head, sequel, arrived.to_vec())));
         }
     }
     Ok(None)
 }
 
-fn answered(wire: &str) -> (Head, Vec<u8>) {
-    let (byte_by_byte, _) = read_in_steps(wire.as_bytes(), 1, false).unwrap().unwrap();
-    let (head, behind) = read_in_steps(wire.as_bytes(), wire.len(), false).unwrap().unwrap();
-    assert_eq!(format!("{head:?}"), format!("{byte_by_byte:?}"));
-    (head, behind)
+fn answered(wire: &str) -> (Head, Sequel, Vec<u8>) {
+    let byte_by_byte = read_in_steps(wire.as_bytes(), 1, false).unwrap().unwrap();
+    let whole = read_in_steps(wire.as_bytes(), wire.len(), false).unwrap().unwrap();
+    assert_eq!(format!("{:?}", (&whole.0, &whole.1)), format!("{:?}", (&byte_by_byte.0, &byte_by_byte.1)));
+    whole
 }
 
 #[track_caller]
@@ -81,7 +81,7 @@ fn garbled(wire: &str) {
 
 #[test]
 fn an_answer_is_read_without_what_is_for_this_hop() {
-    let (head, behind) = answered(
+    let (head, sequel, behind) = answered(
         "HTTP/1.1 404 Nothing Here\r\nServer: api\r\nconnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
          X-Portcullis: denied\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Length: 2\r\n\r\nhi",
     );
@@ -90,13 +90,14 @@ fn an_answer_is_read_without_what_is_for_this_hop() {
     assert_eq!(head.headers["server"], "api");
     assert_eq!(head.headers.get_all("set-cookie").iter().collect::<Vec<_>>(), ["a=1", "b=2"]);
     assert_eq!(head.headers.len(), 3, "{:?}", head.headers);
-    assert_eq!((head.framing, head.persistent, &*behind), (Framing::Length(2), true, &b"hi"[..]));
+    assert_eq!(sequel, Sequel { framing: Framing::Length(2), persistent: true });
+    assert_eq!(behind, b"hi");
 }
 
 #[test]
 fn the_usual_reason_is_not_worth_keeping() {
     for reason in ["OK", "", " "] {
-        let (head, _) = answered(&format!("HTTP/1.1 200 {reason}\r\n\r\n"));
+        let (head, ..) = answered(&format!("HTTP/1.1 200 {reason}\r\n\r\n"));
         assert!(head.reason.is_none(), "{reason:?}");
     }
     assert!(answered("HTTP/1.1 200\r\n\r\n").0.reason.is_none());
@@ -104,7 +105,7 @@ fn the_usual_reason_is_not_worth_keeping() {
 
 #[test]
 fn informational_answers_are_passed_over() {
-    let (head, _) = answered(
+    let (head, ..) = answered(
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nx: y\r\n\r\n",
     );
     assert_eq!((head.status, head.headers.len()), (StatusCode::OK, 1));
@@ -117,21 +118,24 @@ fn another_request_follows_only_where_both_sides_agree() {
         ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", true),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", true),
         ("HTTP/1.1 204 No Content\r\n\r\n", true),
+        ("HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n", true),
+        ("HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\n", false),
+        ("HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n", false),
         ("HTTP/1.1 200 OK\r\n\r\n", false),
         ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: Close\r\n\r\n", false),
         ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: x-a\r\nconnection: x-b, close\r\n\r\n", false),
         ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n", false),
         ("HTTP/1.0 200 OK\r\ncontent-length: 0\r\nconnection: keep-alive\r\n\r\n", false),
     ] {
-        assert_eq!(answered(wire).0.persistent, persistent, "{wire}");
+        assert_eq!(answered(wire).1.persistent, persistent, "{wire}");
     }
 }
 
 #[test]
 fn the_length_of_an_absent_body_is_told() {
     let length = |wire: &[u8], to_head| {
-        let (head, _) = read_in_steps(wire, wire.len(), to_head).unwrap().unwrap();
-        assert_eq!(head.framing, Framing::Length(0));
+        let (head, sequel, _) = read_in_steps(wire, wire.len(), to_head).unwrap().unwrap();
+        assert_eq!(sequel.framing, Framing::Length(0));
         head.headers.get("content-length").map(|value| value.to_str().unwrap().to_owned())
     };
     assert_eq!(length(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", true).as_deref(), Some("5"));
@@ -156,6 +160,8 @@ fn what_is_no_answer_is_an_error() {
     garbled("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n");
     garbled("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
     garbled("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n");
-    garbled(&format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(LONGEST_HEAD)));
+    garbled(&format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(LONGEST)));
     garbled(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(MOST_FIELDS + 1)));
+    let nominated = (0..=MOST_FIELDS).map(|number| format!("x-{number}")).collect::<Vec<_>>().join(",");
+    garbled(&format!("HTTP/1.1 200 OK\r\nconnection: {nominated}\r\n\r\n"));
 }

@@ -61,7 +61,7 @@ fn read(written: &[u8]) -> HeaderMap {
 /// The fields of an upstream's answer that go on to the client.
 fn answered(fields: &[(&str, &str)]) -> HeaderMap {
     let mut headers = map(fields);
-    let nominated = nominated(headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes));
+    let nominated = nominated_in(&headers);
     for name in map(fields).keys() {
         if !answer_crosses(name, &nominated) {
             headers.remove(name);
