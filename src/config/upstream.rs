@@ -20,7 +20,7 @@ pub struct Upstream {
     pub url: Origin,
     pub credentials: Credentials,
     pub connect_timeout: Duration,
-    /// From the end of the request to the first byte of the answer.
+    /// Without a byte moving in either direction before the answer begins.
     pub first_byte_timeout: Duration,
     /// Without a byte from the upstream in the middle of an answer.
     pub idle_timeout: Duration,
