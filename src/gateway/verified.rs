@@ -97,7 +97,9 @@ impl Hasher for TailHasher {
 impl Generations {
     fn remember(&mut self, token: Box<[u8]>, admitted: &Rc<Admitted>, half: usize) {
         if self.young.len() >= half {
-            self.old = std::mem::take(&mut self.young);
+            // What is cleared keeps its room: growing anew would hash every token again.
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
         }
         self.young.insert(token, Rc::clone(admitted));
     }

@@ -25,6 +25,7 @@ pub use error::{BadKey, FileProblem, KeyError, Missing, Notice};
 pub use file::State;
 pub use generate::{GenerateError, generate};
 pub use ring::{KeyRing, KeySource};
+pub(crate) use signing::header_segment;
 pub use signing::{SignError, SigningKey};
 
 /// Makes aws-lc the cryptography of jsonwebtoken for the whole process. Any number of calls do no harm.

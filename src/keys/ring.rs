@@ -85,6 +85,12 @@ impl KeyRing {
         self.entries.iter().find_map(|(key, _)| (**key.kid() == *kid).then_some(key))
     }
 
+    /// The key and the type of an access token whose header segment is exactly `header`, if that is how we write one. Any
+    /// other may be good all the same: it has to be read.
+    pub fn find_by_header(&self, header: &str) -> Option<(&Arc<SigningKey>, &'static str)> {
+        self.entries.iter().find_map(|(key, _)| Some((key, key.type_in(header)?)))
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<SigningKey>, State)> {
         self.entries.iter().map(|(key, state)| (key, *state))
     }

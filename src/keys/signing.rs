@@ -2,8 +2,9 @@
 //!
 //! Guarantees: a signature has one spelling, base64url without padding, white space or stray bits; verifying computes
 //! with the key's own algorithm whatever a token says; refresh tokens are authenticated by a key that nobody outside
-//! this process knows, also when the signing key is shared with an upstream.
-//! Does not know: what the message is, or whether the key is the current one.
+//! this process knows, also when the signing key is shared with an upstream; the header that stands before what a key
+//! signs has one text for each type of token.
+//! Does not know: claims, or whether the key is the current one.
 //!
 //! An ES256 signature has a twin, (r, n-s), that verifies too. It is harmless as long as nothing identifies a token by
 //! its text: revocation goes by `jti`.
@@ -17,16 +18,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::prepared::{self, Prepared};
 use super::{Algorithm, BadKey, pem};
 
+/// The types that access tokens can have: RFC 9068's, and the one for validators that know no other.
+const ACCESS_TYPES: [&str; 2] = ["at+jwt", "JWT"];
+
 /// A key that signs access tokens, together with the one that authenticates the refresh tokens issued beside them.
 pub struct SigningKey {
     access: Key,
     refresh: Key,
+    /// How the access tokens of this key begin, in the order of [`ACCESS_TYPES`].
+    headers: [String; ACCESS_TYPES.len()],
 }
 
 impl SigningKey {
     pub(super) fn new(access: Key, refresh_secret: &[u8; 32]) -> Self {
         let refresh = Key::from_random(access.kid.clone(), refresh_secret);
-        Self { access, refresh }
+        let headers = ACCESS_TYPES.map(|typ| header_segment(access.algorithm, typ, &access.kid));
+        Self { access, refresh, headers }
     }
 
     /// The name that token headers carry.
@@ -37,6 +44,12 @@ impl SigningKey {
     /// How access tokens are signed. Refresh tokens are always HS256.
     pub fn algorithm(&self) -> Algorithm {
         self.access.algorithm
+    }
+
+    /// The type of an access token of this key that begins with `header`; `None` if that is not how we write one.
+    pub(super) fn type_in(&self, header: &str) -> Option<&'static str> {
+        let index = self.headers.iter().position(|ours| ours == header)?;
+        ACCESS_TYPES.get(index).copied()
     }
 
     /// The base64url signature of `message`.
@@ -67,6 +80,11 @@ impl fmt::Debug for SigningKey {
             .field("algorithm", &self.algorithm())
             .finish_non_exhaustive()
     }
+}
+
+/// The first segment of a token, in the one way in which we write it. Types and kids are names that JSON need not escape.
+pub(crate) fn header_segment(algorithm: Algorithm, typ: &str, kid: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","typ":"{typ}","kid":"{kid}"}}"#))
 }
 
 /// The cryptography could not make a signature. Neither a client nor an operator can cause it with a key that loaded.

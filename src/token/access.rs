@@ -6,8 +6,11 @@
 //! Does not know: revocation, scopes demanded by routes, clocks.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::keys::{KeyRing, SigningKey};
 
@@ -52,8 +55,8 @@ struct Read<'a> {
     iss: Cow<'a, str>,
     #[serde(borrow)]
     sub: Cow<'a, str>,
-    #[serde(default)]
-    aud: Audience,
+    #[serde(default, deserialize_with = "one_or_many")]
+    aud: Vec<String>,
     iat: u64,
     nbf: u64,
     exp: u64,
@@ -64,28 +67,6 @@ struct Read<'a> {
     scopes: Scopes,
     #[serde(default)]
     roles: Vec<String>,
-}
-
-/// RFC 7519 section 4.1.3: one string or a list of them.
-#[derive(Deserialize, Default)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
-    #[default]
-    #[serde(skip)]
-    None,
-}
-
-impl Audience {
-    fn meets(&self, accepted: &[String]) -> bool {
-        match self {
-            _ if accepted.is_empty() => true,
-            Audience::None => false,
-            Audience::One(audience) => accepted.contains(audience),
-            Audience::Many(audiences) => audiences.iter().any(|audience| accepted.contains(audience)),
-        }
-    }
 }
 
 /// What an authentic, current access token says. Whether its session was ended since is asked separately.
@@ -139,7 +120,7 @@ pub fn mint(session: &Session, person: Person<'_>, key: &SigningKey, policy: &Po
         roles: person.roles,
         claims: person.claims,
     };
-    envelope::seal(key.algorithm().as_str(), &policy.access_type, key.kid(), &claims, |message| key.sign(message))
+    envelope::seal(key.algorithm(), &policy.access_type, key.kid(), &claims, |message| key.sign(message))
 }
 
 /// Judges a token text presented as an access token.
@@ -162,7 +143,7 @@ pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> R
     if claims.iss != policy.issuer {
         return Err(TokenError::Issuer);
     }
-    if !claims.aud.meets(&policy.audience) {
+    if !policy.audience.is_empty() && !claims.aud.iter().any(|audience| policy.audience.contains(audience)) {
         return Err(TokenError::Audience);
     }
     let verified = Verified {
@@ -177,7 +158,9 @@ pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> R
     if Timestamp::from_secs(claims.iat) > now + policy.leeway {
         return Err(TokenError::IssuedInFuture);
     }
-    if verified.id.kind != TokenKind::Access || claims.sid.parse() != Ok(verified.id.session) {
+    // An id has one spelling: what begins with the text of the session's is of that session.
+    let of_session = claims.jti.strip_prefix(&*claims.sid).is_some_and(|rest| rest.starts_with('.'));
+    if verified.id.kind != TokenKind::Access || !of_session {
         return Err(TokenError::Kind);
     }
     // The upstream reads it from a header: one that is empty there, or cannot stand there, would be nobody.
@@ -185,4 +168,27 @@ pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> R
         return Err(TokenError::Kind);
     }
     Ok(verified)
+}
+
+/// How a token names its audience: one string, or a list of them (RFC 7519 section 4.1.3).
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Names;
+
+    impl<'de> Visitor<'de> for Names {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string or a list of strings")
+        }
+
+        fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+            Ok(vec![name.to_owned()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(names))
+        }
+    }
+
+    deserializer.deserialize_any(Names)
 }

@@ -6,13 +6,14 @@
 //! spelling.
 //! Does not know: what the claims mean.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use crate::keys::{KeyRing, SigningKey};
+use crate::keys::{self, Algorithm, KeyRing, SigningKey};
 
 use super::TokenError;
 
@@ -20,7 +21,7 @@ use super::TokenError;
 /// presented as the other (RFC 8725 sections 3.11 and 3.12).
 pub(super) const REFRESH_TYPE: &str = "rt+jwt";
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header<'a> {
     alg: &'a str,
@@ -32,7 +33,7 @@ struct Header<'a> {
 pub(super) struct Envelope<'a> {
     /// What the signature covers: header and payload as received.
     message: &'a str,
-    header: Vec<u8>,
+    header: &'a str,
     payload: &'a str,
     signature: &'a str,
 }
@@ -42,24 +43,29 @@ impl<'a> Envelope<'a> {
         if token.len() > max_bytes {
             return Err(TokenError::TooLong);
         }
-        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
-        let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
-        if payload.contains('.') {
+        let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(TokenError::Malformed);
-        }
-        let header = decoded(header)?;
-        Ok(Self { message, header, payload, signature })
+        };
+        // A dot is one byte, so that these cuts fall between characters.
+        let (header, payload) = (&token[..first], &token[first + 1..second]);
+        Ok(Self { message: &token[..second], header, payload, signature: &token[second + 1..] })
     }
 
     /// The key and type that the header names, once the header is one that this gateway could have written.
-    pub(super) fn header<'r>(&self, ring: &'r KeyRing) -> Result<(&'r Arc<SigningKey>, &str), TokenError> {
-        let header: Header<'_> = serde_json::from_slice(&self.header).map_err(|_| TokenError::Header)?;
+    pub(super) fn header<'r>(&self, ring: &'r KeyRing) -> Result<(&'r Arc<SigningKey>, Cow<'static, str>), TokenError> {
+        // Nearly every token begins with the very text that we write: then there is nothing to decode.
+        if let Some((key, typ)) = ring.find_by_header(self.header) {
+            return Ok((key, typ.into()));
+        }
+        let header = decoded(self.header)?;
+        let header: Header<'_> = serde_json::from_slice(&header).map_err(|_| TokenError::Header)?;
         let key = ring.find(header.kid).ok_or(TokenError::UnknownKey)?;
         let algorithm = if header.typ == REFRESH_TYPE { "HS256" } else { key.algorithm().as_str() };
         if header.alg != algorithm {
             return Err(TokenError::Algorithm);
         }
-        Ok((key, header.typ))
+        Ok((key, header.typ.to_owned().into()))
     }
 
     /// The payload, if `verify` accepts the signature.
@@ -80,7 +86,7 @@ fn decoded(segment: &str) -> Result<Vec<u8>, TokenError> {
 
 /// The signed token text of `claims`.
 pub(super) fn seal<E>(
-    algorithm: &str,
+    algorithm: Algorithm,
     typ: &str,
     kid: &str,
     claims: &impl Serialize,
@@ -89,10 +95,9 @@ pub(super) fn seal<E>(
 where
     MintError: From<E>,
 {
-    let header = serde_json::to_vec(&Header { alg: algorithm, typ, kid }).map_err(MintError::Claims)?;
     let payload = serde_json::to_vec(claims).map_err(MintError::Claims)?;
-    let mut token = String::with_capacity((header.len() + payload.len()) * 4 / 3 + 100);
-    URL_SAFE_NO_PAD.encode_string(header, &mut token);
+    let mut token = keys::header_segment(algorithm, typ, kid);
+    token.reserve(payload.len() * 4 / 3 + 100);
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(payload, &mut token);
     let signature = sign(token.as_bytes())?;

@@ -120,10 +120,11 @@ impl FromStr for TokenId {
     type Err = NotAnId;
 
     fn from_str(text: &str) -> Result<Self, NotAnId> {
-        let (session, rest) = text.split_once('.').ok_or(NotAnId)?;
-        let (digits, kind) = match rest.strip_suffix('r') {
+        let (session, rest) = text.split_at_checked(SessionId::TEXT).ok_or(NotAnId)?;
+        let generation = rest.strip_prefix('.').ok_or(NotAnId)?;
+        let (digits, kind) = match generation.strip_suffix('r') {
             Some(digits) => (digits, TokenKind::Refresh),
-            None => (rest, TokenKind::Access),
+            None => (generation, TokenKind::Access),
         };
         let canonical = digits == "0" || (!digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()));
         if !canonical {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::keys::{KeyRing, SigningKey};
+use crate::keys::{Algorithm, KeyRing, SigningKey};
 
 use super::envelope::{self, Envelope, MintError, REFRESH_TYPE};
 use super::scope::TOKENS_REFRESH;
@@ -54,7 +54,7 @@ pub fn mint(session: &Session, key: &SigningKey, policy: &Policy) -> Result<Stri
         scopes: [TOKENS_REFRESH],
         original_scopes: &session.scopes,
     };
-    envelope::seal("HS256", REFRESH_TYPE, key.kid(), &claims, |message| key.sign_refresh(message))
+    envelope::seal(Algorithm::HS256, REFRESH_TYPE, key.kid(), &claims, |message| key.sign_refresh(message))
 }
 
 /// Judges a token text presented as a refresh token and names the session and generation it stands for.

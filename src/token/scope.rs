@@ -4,9 +4,11 @@
 //! of `all:any` and `tokens:refresh` stand here and nowhere else.
 //! Does not know: routes, users, tokens.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Satisfies every scope except [`TOKENS_REFRESH`] (seed S32).
@@ -23,13 +25,8 @@ pub struct Scopes(Arc<[Arc<str>]>);
 impl Scopes {
     /// The scopes of `names`, first mention wins, duplicates and empty words dropped.
     pub fn new<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
-        let mut list: Vec<Arc<str>> = Vec::new();
-        for name in names {
-            let name = name.as_ref();
-            if !name.is_empty() && !list.iter().any(|known| **known == *name) {
-                list.push(Arc::from(name));
-            }
-        }
+        let mut list = Vec::new();
+        names.into_iter().for_each(|name| add(&mut list, name.as_ref()));
         Self(list.into())
     }
 
@@ -69,6 +66,12 @@ impl Scopes {
     }
 }
 
+fn add(list: &mut Vec<Arc<str>>, name: &str) {
+    if !name.is_empty() && !list.iter().any(|known| **known == *name) {
+        list.push(Arc::from(name));
+    }
+}
+
 /// Space-separated, as RFC 6749 section 3.3 writes it.
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,9 +93,31 @@ impl Serialize for Scopes {
 
 impl<'de> Deserialize<'de> for Scopes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::new(Vec::<String>::deserialize(deserializer)?))
+        deserializer.deserialize_seq(List)
     }
 }
+
+/// Reads scopes where they stand: every token that is seen for the first time has some.
+struct List;
+
+impl<'de> Visitor<'de> for List {
+    type Value = Scopes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of scopes")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Scopes, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Name(name)) = names.next_element()? {
+            add(&mut list, &name);
+        }
+        Ok(Scopes(list.into()))
+    }
+}
+
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use super::super::header_segment;
 use super::*;
 
 const NOW: u64 = 1_795_000_000;
@@ -298,4 +299,26 @@ fn debug_shows_names_only() {
     let expected =
         format!("KeyRing {{ entries: [(SigningKey {{ kid: {kid:?}, algorithm: HS256, .. }}, Current)], .. }}");
     assert_eq!(format!("{ring:?}"), expected);
+}
+
+#[test]
+fn a_header_is_known_by_its_whole_text_alone() {
+    let ring = KeyRing::in_memory(Algorithm::ES256).unwrap();
+    let kid = ring.current().kid();
+    let header = |algorithm, typ| header_segment(algorithm, typ, kid);
+    let known = header(Algorithm::ES256, "at+jwt");
+    for (text, expected) in [
+        (&*known, Some("at+jwt")),
+        (&header(Algorithm::ES256, "JWT"), Some("JWT")),
+        (&header(Algorithm::ES256, "rt+jwt"), None),
+        (&header(Algorithm::ES256, "AT+JWT"), None),
+        (&header(Algorithm::HS256, "at+jwt"), None),
+        (&header_segment(Algorithm::ES256, "at+jwt", "another"), None),
+        (&known[..known.len() - 1], None),
+        (&format!("{known}A"), None),
+        (&known.to_lowercase(), None),
+        ("", None),
+    ] {
+        assert_eq!(ring.find_by_header(text).map(|(key, typ)| (key.kid(), typ)), expected.map(|typ| (kid, typ)));
+    }
 }

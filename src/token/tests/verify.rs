@@ -195,6 +195,32 @@ fn a_header_holds_what_this_gateway_writes_and_nothing_else() {
 }
 
 #[test]
+fn a_header_as_we_write_it_is_judged_like_any_other() {
+    for algorithm in Algorithm::ALL {
+        let ring = KeyRing::in_memory(algorithm).unwrap();
+        let (kid, claims) = (ring.current().kid(), Forgery::access(&ring).claims.to_string());
+        for (typ, spoiled, at_jwt, jwt) in [
+            ("at+jwt", false, "ok", "ok"),
+            ("at+jwt", true, "token_signature", "token_signature"),
+            ("JWT", false, "token_type", "ok"),
+            ("JWT", true, "token_type", "token_signature"),
+        ] {
+            let ours = format!(r#"{{"alg":"{algorithm}","typ":"{typ}","kid":"{kid}"}}"#);
+            let another = format!(r#"{{"kid":"{kid}", "typ":"{typ}", "alg":"{algorithm}"}}"#);
+            assert!(ring.find_by_header(&URL_SAFE_NO_PAD.encode(&ours)).is_some());
+            assert!(ring.find_by_header(&URL_SAFE_NO_PAD.encode(&another)).is_none());
+            for header in [ours, another] {
+                let token = signed(&ring, &header, &claims, false, spoiled);
+                for (configured, expected) in [("at+jwt", at_jwt), ("JWT", jwt)] {
+                    let policy = Policy { access_type: configured.into(), ..policy() };
+                    assert_eq!(reason(access::verify(&token, &ring, &policy, T0)), expected, "{configured}: {header}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn the_algorithm_is_the_keys_and_never_the_tokens() {
     for of_key in Algorithm::ALL {
         let ring = KeyRing::in_memory(of_key).unwrap();
