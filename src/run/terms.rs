@@ -253,6 +253,26 @@ mod tests {
     }
 
     #[test]
+    fn rounds_are_gone_often_enough_for_every_wait() {
+        let rounds = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            round(&config)
+        };
+        let short = Duration::from_millis(400);
+        for change in [
+            (|config| config.limits.stall_timeout = Duration::from_millis(400)) as fn(&mut Config),
+            |config| config.upstream.first_byte_timeout = Duration::from_millis(400),
+            |config| config.upstream.idle_timeout = Duration::from_millis(400),
+            |config| config.upstream.keepalive = Duration::from_millis(400),
+        ] {
+            assert_eq!(rounds(change), short / 4);
+        }
+        assert_eq!(rounds(|_| {}), Duration::from_secs(1));
+        assert_eq!(rounds(|config| config.upstream.keepalive = Duration::ZERO), Duration::from_secs(1));
+    }
+
+    #[test]
     fn a_rule_for_named_methods_comes_before_one_for_all() {
         let mut written = vec![
             rule(&[], "/a", config::Demand::Public),

@@ -157,8 +157,9 @@ fn answer(
 }
 
 fn reason(parsed: &httparse::Response<'_, '_>, status: StatusCode) -> Option<ReasonPhrase> {
-    let said = parsed.reason?.trim_ascii();
-    if said.is_empty() || status.canonical_reason() == Some(said) {
+    let (said, usual) = (parsed.reason?.trim_ascii(), status.canonical_reason());
+    // Where there is neither, hyper would make one up: `<none>`.
+    if usual == Some(said) || (said.is_empty() && usual.is_some()) {
         return None;
     }
     ReasonPhrase::try_from(said.as_bytes()).ok()

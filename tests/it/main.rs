@@ -14,4 +14,5 @@ mod sessions;
 mod smoke;
 mod start;
 mod tokens;
+mod upstream;
 mod users;

@@ -198,6 +198,14 @@ impl Gate {
         Arc::clone(&self.reading)
     }
 
+    /// The memory it holds, in bytes.
+    #[track_caller]
+    pub fn memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel tells");
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     #[track_caller]
     pub fn wait_for_log(&self, part: &str) -> String {
         until(part, || self.log().into_iter().find(|line| line.contains(part)))

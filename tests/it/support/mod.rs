@@ -5,12 +5,14 @@ mod gate;
 mod h2;
 mod request;
 mod run;
+mod script;
 mod upstream;
 
 pub use self::h2::exchange_h2;
 pub use gate::{Gate, Start, user};
 pub use request::{Answer, Call, Connection, exchange};
 pub use run::{Ended, Run};
+pub use script::{Leg, Scripted, offer};
 pub use upstream::{Seen, Upstream, ok};
 
 /// The secret of every gate whose tokens a test forges.

@@ -1,6 +1,6 @@
 //! Requests to a gate, and its answers, over one plain socket each.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -113,6 +113,20 @@ impl Connection {
     pub fn read_any(&mut self) -> Option<Answer> {
         Answer::read_any(&mut self.reader)
     }
+
+    /// The next bytes, so many of them.
+    #[track_caller]
+    pub fn take(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.reader.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// All bytes until the gate closes the connection, in order or not.
+    #[track_caller]
+    pub fn rest(&mut self) -> Vec<u8> {
+        until_closed(&mut self.reader)
+    }
 }
 
 /// A response, read to its end.
@@ -219,6 +233,17 @@ impl Answer {
         assert!(answer.header("x-request-id").is_some());
         assert_eq!(status == 401, answer.header("www-authenticate").is_some() && status == 401);
         answer
+    }
+}
+
+/// What comes until the other side closes the connection, in order or not; silence is neither.
+#[track_caller]
+pub(super) fn until_closed(reader: &mut impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match reader.read_to_end(&mut bytes) {
+        Ok(_) => bytes,
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => bytes,
+        Err(error) => panic!("the connection is not closed: {error} after {} bytes", bytes.len()),
     }
 }
 

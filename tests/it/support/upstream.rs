@@ -47,7 +47,8 @@ impl Upstream {
         Self::answering(|_| ok(b"{\"ok\":true}"))
     }
 
-    /// Answers with the raw bytes that `answer` gives; an empty answer closes the connection.
+    /// Answers with the raw bytes that `answer` gives. An empty answer closes the connection, and so does one that says
+    /// `connection: close`.
     pub fn answering(answer: impl Fn(&Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -84,25 +85,23 @@ pub fn ok(body: &[u8]) -> Vec<u8> {
     raw
 }
 
+const CLOSE: &[u8] = b"\r\nconnection: close\r\n";
+
 fn serve(stream: TcpStream, log: &Mutex<Vec<Seen>>, answer: &Answerer) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut writer = stream;
     while let Some(seen) = read_request(&mut reader) {
         log.lock().unwrap().push(seen.clone());
         let raw = answer(&seen);
-        if raw.is_empty() || writer.write_all(&raw).is_err() {
+        let last = raw.is_empty() || raw.windows(CLOSE.len()).any(|window| window == CLOSE);
+        if writer.write_all(&raw).is_err() || last {
             return;
         }
     }
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
-    let first = line(reader)?;
-    let mut words = first.split(' ');
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let headers = fields(reader)?;
-    let peer = reader.get_ref().peer_addr().ok()?;
-    let mut seen = Seen { method, target, headers, body: Vec::new(), trailers: Vec::new(), peer };
+pub(super) fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
+    let mut seen = read_head(reader)?;
     if let Some(length) = seen.header("content-length") {
         seen.body = vec![0; length.parse().ok()?];
         reader.read_exact(&mut seen.body).ok()?;
@@ -120,6 +119,16 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
         }
     }
     Some(seen)
+}
+
+/// A request up to its body.
+pub(super) fn read_head(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
+    let first = line(reader)?;
+    let mut words = first.split(' ');
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let headers = fields(reader)?;
+    let peer = reader.get_ref().peer_addr().ok()?;
+    Some(Seen { method, target, headers, body: Vec::new(), trailers: Vec::new(), peer })
 }
 
 /// Fields up to the empty line.

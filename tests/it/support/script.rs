@@ -1,0 +1,112 @@
+//! An upstream that a test plays by hand, byte for byte.
+
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use super::request::until_closed;
+use super::until;
+use super::upstream::{Seen, read_head, read_request};
+
+/// Listens; what happens on each connection is the test's to say.
+pub struct Scripted {
+    pub address: SocketAddr,
+    listener: TcpListener,
+}
+
+impl Scripted {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self { address: listener.local_addr().unwrap(), listener }
+    }
+
+    /// The next connection that the gate opens.
+    #[track_caller]
+    pub fn accept(&self) -> Leg {
+        let (stream, _) = until("a connection from the gate", || self.listener.accept().ok());
+        stream.set_nonblocking(false).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Leg { reader: BufReader::new(stream) }
+    }
+
+    /// Holds the gate to having opened no connection besides those accepted so far.
+    #[track_caller]
+    pub fn expect_nobody(&self) {
+        match self.listener.accept() {
+            Ok((stream, _)) => panic!("one more connection, with {:?}", read_head(&mut BufReader::new(stream))),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
+        }
+    }
+}
+
+/// A connection of the gate, from the upstream's side. Dropped, it is closed: in order, unless something that the gate
+/// has sent is still unread.
+pub struct Leg {
+    reader: BufReader<TcpStream>,
+}
+
+impl Leg {
+    /// The next request, to its end.
+    #[track_caller]
+    pub fn request(&mut self) -> Seen {
+        read_request(&mut self.reader).expect("a whole request")
+    }
+
+    /// The next request up to its body.
+    #[track_caller]
+    pub fn head(&mut self) -> Seen {
+        read_head(&mut self.reader).expect("the head of a request")
+    }
+
+    /// The next bytes, so many of them.
+    #[track_caller]
+    pub fn take(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.reader.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Sends bytes; the gate may have closed the connection over what came before.
+    pub fn send(&mut self, raw: impl AsRef<[u8]>) {
+        let _ = self.reader.get_mut().write_all(raw.as_ref());
+    }
+
+    /// Sends each byte by itself.
+    pub fn send_bytewise(&mut self, raw: impl AsRef<[u8]>) {
+        raw.as_ref().iter().for_each(|byte| self.send([*byte]));
+    }
+
+    /// Sends up to `length` bytes for as long as some are taken at least every second. How many were.
+    #[track_caller]
+    pub fn offer(&mut self, length: usize) -> usize {
+        offer(self.reader.get_ref(), length)
+    }
+
+    /// Breaks the connection off.
+    pub fn reset(self) {
+        socket2::SockRef::from(self.reader.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Waits for the gate to close the connection; what came before that.
+    #[track_caller]
+    pub fn closed(mut self) -> Vec<u8> {
+        until_closed(&mut self.reader)
+    }
+}
+
+/// Sends up to `length` bytes for as long as some are taken at least every second. How many were.
+#[track_caller]
+pub fn offer(mut stream: &TcpStream, length: usize) -> usize {
+    let (piece, mut taken) = ([b'x'; 1 << 16], 0);
+    stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    while taken < length {
+        match stream.write(&piece[..piece.len().min(length - taken)]) {
+            Ok(written) => taken += written,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+            Err(error) => panic!("broken off after {taken} bytes: {error}"),
+        }
+    }
+    taken
+}
