@@ -13,9 +13,9 @@ demo: ## See it work: a sample SMS API, the gate before it, the whole story
 test: clients ## All tests; what a missing tool keeps from running shows as ignored, with the reason
 	$(CARGO) test --locked
 
-test-deps: ## Install what the tests of other people's clients need (Debian packages; needs root)
-	@(for tool in curl python3 node npm; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
-	  { apt-get update -q && apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm; }
+test-deps: ## Install what other people's clients and bench-instructions need (Debian packages; needs root)
+	@(for tool in curl python3 node npm openssl valgrind vgdb; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
+	  { apt-get update -q && apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm openssl valgrind; }
 
 clients: ## Prepare other people's clients under target/clients (nothing is installed elsewhere)
 	@sh tests/clients/prepare.sh

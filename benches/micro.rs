@@ -31,7 +31,7 @@ fn canonical_path(bencher: Bencher<'_, '_>, given: &str) {
     bencher.bench(|| path::canonical(black_box(given)).is_ok());
 }
 
-/// The rules are tried in order among siblings, so the last one is the dearest.
+/// Most of the rules are siblings.
 #[divan::bench(args = ["/api/resource-0", "/api/resource-199/items/42", "/api/resource-199/items/42/none"])]
 fn rule_of_200(bencher: Bencher<'_, '_>, path: &str) {
     let routes = routes();

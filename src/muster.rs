@@ -61,8 +61,10 @@ impl Muster {
 
 impl Roll {
     /// Answers for a worker, as a task on its own runtime, for as long as there is a muster.
-    pub async fn answer(mut self) {
+    /// `take_in` accepts the connections that the kernel has queued: they may be waiting for another worker.
+    pub async fn answer(mut self, take_in: impl Fn()) {
         while let Some(report) = self.0.recv().await {
+            take_in();
             for _ in 0..TURNS {
                 // Comes back after the runtime has asked the kernel what is ready and run what that woke.
                 yield_now().await;

@@ -10,9 +10,12 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from .processes import BENCH, WORK, lab
+
+HEAVY_TARGET = f"/api/items?bytes={1 << 20}"
 
 
 @dataclass
@@ -43,10 +46,20 @@ def send(scenario, port, tokens, refused, seconds, cpus):
 
 
 def _wrk(scenario, port, tokens, refused, seconds, cpus):
-    environment = {**os.environ, "TOKENS": str(tokens), "TARGET": scenario.target}
-    script = BENCH / "conf" / "wrk.lua"
-    command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script)]
-    output = _run([*command, f"http://127.0.0.1:{port}/"], seconds + 60, cpus, environment)
+    def load(connections, target):
+        environment = {**os.environ, "TOKENS": str(tokens), "TARGET": target}
+        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(BENCH / "conf" / "wrk.lua")]
+        return _run(["wrk", *options, f"http://127.0.0.1:{port}/"], seconds + 60, cpus, environment)
+
+    with ThreadPoolExecutor() as beside:
+        heavy = beside.submit(load, scenario.heavy, HEAVY_TARGET) if scenario.heavy else None
+        seen = _told_by_wrk(load(scenario.connections, scenario.target), refused)
+        if heavy:
+            seen.bad += _told_by_wrk(heavy.result(), refused).bad
+    return seen
+
+
+def _told_by_wrk(output, refused):
     seen = next(json.loads(line[5:]) for line in output.splitlines() if line.startswith("JSON "))
     wrong = seen["requests"] - seen["refused"] if refused else seen["refused"]
     return Seen(seen["requests"], seen["seconds"], seen["p50"], seen["p99"], wrong + seen["broken"])

@@ -91,16 +91,13 @@ class Process:
 
     def cpu(self):
         """CPU time so far."""
-        user = system = 0
-        for pid in tree(self.pid):
-            try:
-                # The name in parentheses may hold spaces.
-                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            user += int(fields[11])
-            system += int(fields[12])
-        return Cpu(user / TICK, system / TICK)
+        each = [_cpu(f"/proc/{pid}/stat") for pid in tree(self.pid)]
+        return Cpu(sum(cpu.user for cpu in each), sum(cpu.system for cpu in each))
+
+    def cpu_of_threads(self):
+        """CPU seconds so far of each thread, by its id."""
+        tasks = [task for pid in tree(self.pid) for task in Path(f"/proc/{pid}/task").glob("*")]
+        return {task.name: _cpu(task / "stat").total() for task in tasks}
 
     def pss(self):
         """Proportional set size in MiB: resident memory, in which a page shared by n processes counts 1/n."""
@@ -112,6 +109,16 @@ class Process:
                 continue
             kib += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
         return kib / 1024
+
+
+def _cpu(stat):
+    """What the file of a process or a thread says; nothing if it has ended."""
+    try:
+        # The name in parentheses may hold spaces.
+        fields = Path(stat).read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return Cpu()
+    return Cpu(int(fields[11]) / TICK, int(fields[12]) / TICK)
 
 
 def tree(pid):

@@ -88,6 +88,8 @@ def _line(row, rows):
         passes = [turn.cpu_per_request() for turn in row.passes]
         share = median(refusal / passing for refusal, passing in zip(cpu, passes))
         remarks.append(f"a pass: {median(passes):.2f} µs, so a refusal costs {share:.2f} of it")
+    if row.scenario.workers > 1:
+        remarks.append(f"busiest worker: {_range([turn.busiest * 100 for turn in row.turns])} % of the CPU time")
     cells = [
         row.scenario.name,
         row.peer,

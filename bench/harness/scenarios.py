@@ -25,6 +25,8 @@ class Scenario:
     workers: int = 1
     # How many different tokens are sent in turn.
     tokens: int = 1
+    # How many connections beside these fetch answers of 1 MiB.
+    heavy: int = 0
     # What is sent in place of good tokens, beside passes: none, or one that is refused for the reason named.
     refused: str = ""
     target: str = "/api/items?page=1"
@@ -59,6 +61,14 @@ SCENARIOS = [
         peers=_FLOOR,
     ),
     Scenario("h1-HS256-2w", "64 connections, two workers", workers=2),
+    Scenario(
+        "skew",
+        "60 connections, beside 4 that fetch 1 MiB again and again, two workers: does each worker do its share",
+        connections=60,
+        heavy=4,
+        workers=2,
+        saturates=False,
+    ),
     Scenario("idle", "5,000 connections, silent after one request: memory", "hold", connections=5000, saturates=False),
     Scenario("body-100k", "answers of 100 KiB", target=f"/api/items?bytes={100 << 10}", saturates=False, peers=_FLOOR),
     Scenario(

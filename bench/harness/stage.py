@@ -24,6 +24,8 @@ class Turn:
     seen: load.Seen
     user: float
     system: float
+    # The part of the CPU time that the busiest thread has spent.
+    busiest: float
 
     def cpu_per_request(self):
         return (self.user + self.system) / max(self.seen.requests, 1) * 1e6
@@ -157,10 +159,11 @@ class _Stage:
         print(self.left_out[-1], file=sys.stderr)
 
     def turn(self, process, port, seconds, refused):
-        before = process.cpu()
+        before, threads_before = process.cpu(), process.cpu_of_threads()
         seen = load.send(self.scenario, port, self.sent(refused), bool(refused), seconds, self.load_cpus)
-        spent = process.cpu() - before
-        return Turn(seen, spent.user, spent.system)
+        spent, threads = process.cpu() - before, process.cpu_of_threads()
+        each = [seconds - threads_before.get(thread, 0) for thread, seconds in threads.items()]
+        return Turn(seen, spent.user, spent.system, max(each) / max(sum(each), 0.001))
 
     def sent(self, refused):
         """The file of the tokens to send, one a line."""

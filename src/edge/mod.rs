@@ -1,11 +1,13 @@
 //! Where the network touches us: listeners, workers, connections, deadlines, the end.
 //!
-//! Guarantees: one bound socket, shared by all workers, so a busy worker's share is taken by an idle one and no
-//! connection that the kernel has queued is lost with a worker; each connection belongs to one worker thread for life;
-//! every wait on a client has a deadline; connections are bounded.
+//! Guarantees: one bound socket, shared by all workers, so no connection that the kernel has queued is lost with one of
+//! them; each takes an equal share of the connections, however fast they come, and a busy one's share is taken by the
+//! others; each connection belongs to one worker thread for life; every wait on a client has a deadline; connections are
+//! bounded.
 //! Does not know: tokens, routes, sessions.
 
 mod connection;
+mod door;
 mod listener;
 mod place;
 mod pulse;

@@ -8,7 +8,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -28,7 +27,8 @@ use crate::observe::chain;
 
 use super::Deadlines;
 use super::connection::{self, Reserves, Service};
-use super::place::Place;
+use super::door::Door;
+use super::place::{Place, Places};
 use super::rounds::Rounds;
 
 /// How long to leave the listener alone when descriptors have run out.
@@ -68,22 +68,25 @@ impl Crew {
         shift: &Shift,
         gateway: impl Fn() -> Gateway + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let (drain, open) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+        let (drain, places) = (CancellationToken::new(), Arc::new(Places::default()));
         let gateway = Arc::new(gateway);
-        let mut threads = Vec::with_capacity(rolls.len());
+        let workers = rolls.len();
+        let mut threads = Vec::with_capacity(workers);
         for (number, roll) in rolls.into_iter().enumerate() {
             let listener = listener.try_clone()?;
             let (outcome, started) = channel();
-            let (shift, drain, open, gateway) = (shift.clone(), drain.clone(), Arc::clone(&open), Arc::clone(&gateway));
+            let (shift, drain) = (shift.clone(), drain.clone());
+            let (places, gateway) = (Arc::clone(&places), Arc::clone(&gateway));
             let work = move || {
                 // Made here, as such a runtime cannot leave its thread. Whoever starts us waits for the outcome.
-                let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-                    Ok(runtime) => runtime,
+                let made = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+                let made = made.and_then(|runtime| Ok((runtime.block_on(async { Door::new(listener) })?, runtime)));
+                let (door, runtime) = match made {
+                    Ok(made) => made,
                     Err(error) => return drop(outcome.send(Err(error))),
                 };
                 drop(outcome.send(Ok(())));
                 runtime.block_on(async {
-                    spawn_local(roll.answer());
                     let service = Service {
                         gateway: gateway(),
                         rounds: Rounds::default(),
@@ -91,7 +94,8 @@ impl Crew {
                         reserves: shift.reserves,
                     };
                     let (service, connections) = (Rc::new(service), TaskTracker::new());
-                    Worker { service, shift, open, connections }.work(listener, drain).await;
+                    let worker = Worker { service, shift, workers, places, connections };
+                    Rc::new(worker).work(door, roll, drain).await;
                 });
             };
             threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
@@ -114,40 +118,34 @@ impl Crew {
 struct Worker {
     service: Rc<Service>,
     shift: Shift,
-    open: Arc<AtomicUsize>,
+    /// How many of us there are.
+    workers: usize,
+    /// For the connections of all workers.
+    places: Arc<Places>,
+    /// Those of this one.
     connections: TaskTracker,
 }
 
 impl Worker {
-    async fn work(&self, listener: TcpListener, drain: CancellationToken) {
-        let listener = match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => listener,
-            Err(error) => return warn!(error = chain(&error), "a worker could not listen"),
-        };
+    async fn work(self: Rc<Self>, door: Door, roll: Roll, drain: CancellationToken) {
+        let door = Rc::new(door);
+        let (worker, while_open) = (Rc::clone(&self), Rc::downgrade(&door));
+        spawn_local(roll.answer(move || {
+            if let Some(door) = while_open.upgrade() {
+                worker.admit_queued(&door);
+            }
+        }));
         let mut round = interval(self.shift.round);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = drain.cancelled() => break,
-                () = self.go_rounds(&mut round) => {}
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, from)) => self.admit(stream, from),
-                    Err(error) if is_clients_fault(&error) => {}
-                    Err(error) => {
-                        warn!(error = chain(&error), "cannot accept");
-                        sleep(BREATHER).await;
-                    }
-                }
-            }
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => {}
+            () = self.go_rounds(&mut round) => {}
+            () = self.accept(&door) => {}
         }
-        // What the kernel has already queued was promised a connection: closing the socket over it would reset it. The
-        // kernel itself is asked: the runtime knows only what there was when it last looked.
-        if let Ok(listener) = listener.into_std() {
-            while let Some((stream, from)) = next_queued(&listener) {
-                self.admit(stream, from);
-            }
-        }
+        // What the kernel has already queued was promised a connection: closing the socket over it would reset it.
+        self.admit_queued(&door);
+        drop(door);
         self.service.rounds.drain();
         self.connections.close();
         let drained = async {
@@ -172,9 +170,30 @@ impl Worker {
         }
     }
 
+    /// Accepts connections, for ever.
+    async fn accept(&self, door: &Door) {
+        let others_turn = async || self.places.others_turn(self.workers, || self.connections.len()).await;
+        loop {
+            match door.next(others_turn).await {
+                Ok((stream, from)) => self.admit(stream, from),
+                Err(error) => {
+                    warn!(error = chain(&error), "cannot accept");
+                    sleep(BREATHER).await;
+                }
+            }
+        }
+    }
+
+    /// Takes in all that the kernel has queued, more than its share or not.
+    fn admit_queued(&self, door: &Door) {
+        while let Some((stream, from)) = door.queued() {
+            self.admit(stream, from);
+        }
+    }
+
     fn admit(&self, stream: TcpStream, from: SocketAddr) {
-        let place = Place::take(&self.open);
-        if self.open.load(Ordering::Relaxed) > self.shift.max_connections {
+        let place = Place::take(&self.places);
+        if self.places.taken() > self.shift.max_connections {
             // One attempt to say why: waiting for a client that may not read is what an overloaded gate cannot afford.
             let said = stream.try_write(OVERLOADED).is_ok();
             debug!(peer = %from, said, "too many connections");
@@ -182,26 +201,6 @@ impl Worker {
         }
         let peer = Peer::new(from, "http", &self.shift.trusted_proxies);
         self.connections.spawn_local(connection::serve(stream, peer, Rc::clone(&self.service), place));
-    }
-}
-
-/// The client went away between the kernel's accept and ours.
-fn is_clients_fault(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::Interrupted)
-}
-
-/// The next connection that the kernel has queued; `None` if there is none, or none can be taken any more.
-fn next_queued(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    loop {
-        match listener.accept() {
-            Ok((stream, from)) => {
-                stream.set_nonblocking(true).ok()?;
-                return Some((TcpStream::from_std(stream).ok()?, from));
-            }
-            Err(error) if is_clients_fault(&error) => {}
-            Err(_) => return None,
-        }
     }
 }
 

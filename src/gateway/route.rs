@@ -6,6 +6,7 @@
 //! profits from it; GET covers HEAD.
 //! Does not know: tokens, how a demand is met.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use http::Method;
@@ -73,7 +74,8 @@ pub struct Routes {
 
 #[derive(Debug, Default)]
 struct Node {
-    /// Each once, whatever its case: were two spellings apart, one would hide the more specific rules of the other.
+    /// Each once, whatever its case: were two spellings apart, one would hide the more specific rules of the other. In
+    /// the order of [`compare`]: two hundred of them looked at one by one would cost a microsecond.
     literals: Vec<(Box<str>, Node)>,
     parameter: Option<Box<Node>>,
     /// Rules whose path ends here.
@@ -135,10 +137,9 @@ impl Node {
             node = if segment.starts_with('{') {
                 node.parameter.get_or_insert_default()
             } else {
-                let known = node.literals.iter().position(|(literal, _)| literal.eq_ignore_ascii_case(segment));
-                let at = known.unwrap_or_else(|| {
-                    node.literals.push((segment.into(), Node::default()));
-                    node.literals.len() - 1
+                let at = node.place_of(segment).unwrap_or_else(|at| {
+                    node.literals.insert(at, (segment.into(), Node::default()));
+                    at
                 });
                 &mut node.literals[at].1
             };
@@ -160,11 +161,16 @@ impl Node {
             Some(end) => (&rest[..end], Some(&rest[end + 1..])),
             None => (rest, None),
         };
-        let literal = self.literals.iter().find(|(literal, _)| literal.eq_ignore_ascii_case(segment));
+        let literal = self.place_of(segment).ok().map(|at| &self.literals[at].1);
         literal
-            .and_then(|(_, node)| node.find(after, search))
+            .and_then(|node| node.find(after, search))
             .or_else(|| self.parameter.as_ref().and_then(|node| node.find(after, search)))
             .or_else(|| search.among(&self.rest, true))
+    }
+
+    /// Where among the literals this one is, or where it belongs.
+    fn place_of(&self, segment: &str) -> Result<usize, usize> {
+        self.literals.binary_search_by(|(literal, _)| compare(literal, segment))
     }
 
     fn collect_scopes(&self, scopes: &mut Vec<Arc<str>>) {
@@ -176,6 +182,16 @@ impl Node {
         let children = self.literals.iter().map(|(_, node)| node).chain(self.parameter.as_deref());
         children.for_each(|node| node.collect_scopes(scopes));
     }
+}
+
+/// By length, then as if all letters were small: an order in which equal is what `eq_ignore_ascii_case` calls equal. From
+/// the end, as numbered siblings differ there.
+fn compare(literal: &str, segment: &str) -> Ordering {
+    let small = |byte: u8| byte.to_ascii_lowercase();
+    literal
+        .len()
+        .cmp(&segment.len())
+        .then_with(|| literal.bytes().rev().map(small).cmp(segment.bytes().rev().map(small)))
 }
 
 #[cfg(test)]

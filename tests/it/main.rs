@@ -11,6 +11,7 @@ mod paths;
 mod restart;
 mod seeds;
 mod sessions;
+mod skew;
 mod smoke;
 mod start;
 mod tokens;

@@ -159,6 +159,27 @@ fn spellings_of_one_path_share_their_rules() {
 }
 
 #[test]
+fn each_of_many_siblings_is_found_in_any_case_and_nothing_beside_them() {
+    // With characters that stand between the two cases of letters.
+    let names =
+        ["a", "b", "ab", "ba", "a_", "_a", "a-b", "aB~", "bcd", "abc", "Abd", "z", "zz", "items", "Items2", "ITEM"];
+    let scopes: Vec<_> = (0..200).map(|number| format!("resource-{number}")).chain(names.map(Into::into)).collect();
+    let mut rules: Vec<_> = scopes.iter().map(|name| Rule::any_method(format!("/x/{name}"), scope(name))).collect();
+    for _ in 0..3 {
+        rules.rotate_left(71);
+        let routes = Routes::new(rules.clone(), Demand::Unmatched);
+        for name in &scopes {
+            for spelled in [name.clone(), name.to_ascii_uppercase(), name.to_ascii_lowercase()] {
+                check(&routes, &format!("GET /x/{spelled}"), &scope(name));
+            }
+        }
+        for other in ["A@", "a?", "c", "az", "resource-200", "resource_1", "item%73", "x", "_b", "\u{e9}"] {
+            check(&routes, &format!("GET /x/{other}"), &Demand::Unmatched);
+        }
+    }
+}
+
+#[test]
 fn get_covers_head_and_nothing_covers_another_method() {
     let routes =
         routes(&[("GET", "/a", scope("get")), ("POST PUT", "/a", scope("change")), ("HEAD", "/b", scope("head"))]);

@@ -169,6 +169,11 @@ impl Gate {
         self.post("/3rdparty/v1/auth/token/refresh").bearer(token).send()
     }
 
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
     }

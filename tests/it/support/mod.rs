@@ -7,6 +7,7 @@ mod request;
 mod run;
 mod script;
 mod upstream;
+mod workers;
 
 pub use self::h2::exchange_h2;
 pub use gate::{Gate, Start, user};
@@ -14,6 +15,7 @@ pub use request::{Answer, Call, Connection, exchange};
 pub use run::{Ended, Run};
 pub use script::{Leg, Scripted, offer};
 pub use upstream::{Seen, Upstream, ok};
+pub use workers::connections_of_workers;
 
 /// The secret of every gate whose tokens a test forges.
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

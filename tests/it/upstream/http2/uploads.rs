@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{Method, Request};
 
+use super::super::FINE;
 use super::{Client, fields, rest, wait, whole};
 use crate::support::{Start, Upstream, exchange_h2};
 use crate::upstream::{Stage, named};
