@@ -132,14 +132,21 @@ where
     C: Future<Output = hyper::Result<()>> + Unpin,
 {
     poll_fn(|context| {
+        // An answer that leaves after the word to drain must say that it is the last; a connection that answers nothing
+        // first reads what has come, which to hyper would be too late after that word.
+        let mut told = if pulse.is_answering() { pulse.told(context) } else { None };
         loop {
+            match told {
+                None => {}
+                Some(Word::Drain) => finish(Pin::new(connection)),
+                Some(word) => return Poll::Ready(Some(word)),
+            }
             if Pin::new(&mut *connection).poll(context).is_ready() {
                 return Poll::Ready(None);
             }
-            match pulse.told(context) {
-                None => return Poll::Pending,
-                Some(Word::Drain) => finish(Pin::new(connection)),
-                Some(word) => return Poll::Ready(Some(word)),
+            told = pulse.told(context);
+            if told.is_none() {
+                return Poll::Pending;
             }
         }
     })

@@ -86,6 +86,11 @@ impl Pulse {
         Answering(Rc::clone(self))
     }
 
+    /// Whether an answer is under way.
+    pub(super) fn is_answering(&self) -> bool {
+        self.active.get() > 0
+    }
+
     /// Tells the connection, and wakes it.
     pub(super) fn tell(&self, word: Word) {
         self.word.set(Some(word));
