@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{self, Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -48,6 +48,7 @@ enum ServeError {
 fn serve(config: &Config, log: &Log) -> Result<(), ServeError> {
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    outlive_file_size_limit(&runtime)?;
     let prepared = run::prepare(config)?;
     // Before the first connection, or a signal would cut it. Not before the data directory is ours: who waits for that
     // has nothing to bring in order and ends by the signal itself.
@@ -123,6 +124,14 @@ impl Signals {
             }
         }
     }
+}
+
+/// A write beyond a limit on the size of files (`ulimit -f`, systemd's `LimitFSIZE=`) sends a signal that kills, and a
+/// limit must not do what a full disk does not: with the signal caught it is an error of that one write. The handler
+/// stays for as long as the process, though nobody listens.
+fn outlive_file_size_limit(runtime: &tokio::runtime::Runtime) -> std::io::Result<()> {
+    let _inside = runtime.enter();
+    signal(SignalKind::from_raw(process::Signal::XFSZ.as_raw())).map(drop)
 }
 
 /// Each connection is a file; the soft limit of many systems is 1024.

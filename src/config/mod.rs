@@ -44,7 +44,7 @@ pub use self::route::{Demand, RouteRule};
 pub use self::routes::{BasicAuth, DeviceRegistration, Preset, Routes, Unmatched};
 pub use self::secret::Secret;
 pub use self::server::Server;
-pub use self::store::{RecordAddresses, Store};
+pub use self::store::{Fsync, RecordAddresses, Store};
 pub use self::token::{KeySource, Token, TokenType};
 pub use self::upstream::{Credentials, Origin, Upstream};
 pub use crate::keys::Algorithm;

@@ -80,7 +80,7 @@ async fn make(
         }
         Call::Revoke(id) => {
             let caller = judge.caller(&parts.headers, visitor, false).await?;
-            Ok(smsgate::end(sessions, &subject_of(&caller), id.map(|id| id.session)).await)
+            smsgate::end(sessions, &subject_of(&caller), id.map(|id| id.session)).await
         }
         Call::List => {
             let caller = judge.caller(&parts.headers, visitor, true).await?;
@@ -93,7 +93,7 @@ async fn make(
             {
                 return Err(Refusal::ScopeMissing(TOKENS_MANAGE.into()));
             }
-            Ok(smsgate::end(sessions, &subject_of(&caller), id).await)
+            smsgate::end(sessions, &subject_of(&caller), id).await
         }
     };
     reply.map_err(Refusal::Profile)

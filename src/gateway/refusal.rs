@@ -169,7 +169,7 @@ impl Refusal {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after } => Some(*retry_after),
-            Self::Busy | Self::Profile(Refused::Full | Refused::Overtaken) => Some(SOON),
+            Self::Busy | Self::Profile(Refused::Full | Refused::Overtaken | Refused::Unwritten) => Some(SOON),
             _ => None,
         }
     }
@@ -225,6 +225,7 @@ fn refused_words(refused: &Refused) -> (StatusCode, &'static str, String) {
         Refused::BeyondCaller => (403, "invalid_scope", "requested scopes exceed those of the presented token"),
         Refused::Refresh(_) => (401, "invalid_token", "Invalid refresh token"),
         Refused::Full => (503, "temporarily_unavailable", "Too many sessions, try again later"),
+        Refused::Unwritten => (503, "temporarily_unavailable", "Sessions cannot be written down, try again later"),
         Refused::Overtaken => (503, "temporarily_unavailable", "The account has just changed, try again"),
         Refused::Mint(_) => (500, "server_error", "The token could not be made"),
     };
@@ -251,6 +252,7 @@ fn refused_reason(refused: &Refused) -> &'static str {
         Refused::Refresh(R::Rotation(RotationRefusal::OtherProfile)) => "refresh_other_profile",
         Refused::Refresh(R::Rotation(RotationRefusal::Ahead)) => "refresh_ahead_of_store",
         Refused::Full => "store_full",
+        Refused::Unwritten => "store_unwritten",
         Refused::Overtaken => "sign_in_overtaken",
         Refused::Mint(_) => "mint_failed",
     }
@@ -347,6 +349,7 @@ mod tests {
             (R::Profile(Refused::BeyondUser), 403, "invalid_scope"),
             (R::Profile(Refused::BeyondCaller), 403, "invalid_scope"),
             (R::Profile(Refused::Full), 503, "temporarily_unavailable"),
+            (R::Profile(Refused::Unwritten), 503, "temporarily_unavailable"),
             (R::Profile(Refused::Overtaken), 503, "temporarily_unavailable"),
             (mint, 500, "server_error"),
             (R::Upstream(UpstreamError::Connect(io::Error::other(INNER))), 502, "bad_gateway"),

@@ -48,6 +48,8 @@ pub enum Refused {
     Refresh(RefreshRefusal),
     Full,
     Overtaken,
+    /// The disk takes nothing at the moment.
+    Unwritten,
     Mint(MintError),
 }
 

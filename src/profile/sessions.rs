@@ -104,12 +104,14 @@ impl Sessions {
             credential: self.credential_of(&user),
             parent: parent.map(|parent| parent.id),
             access_floor: 0,
+            in_doubt: false,
         };
         let pair = Pair::mint(&session, person(&user), key, &self.policy).map_err(Refused::Mint)?;
         let (id, subject) = (session.id, session.subject.clone());
         self.store.issue(session, &|subject| self.standing(subject), now).await.map_err(|error| match error {
             StoreError::Full => Refused::Full,
             StoreError::Overtaken => Refused::Overtaken,
+            StoreError::Unwritten => Refused::Unwritten,
         })?;
         info!(event = "sign_in", session = %id, subject = %subject, scopes = %pair.scopes, "session begun");
         Ok(pair)
@@ -133,20 +135,19 @@ impl Sessions {
             address: self.recorded(visit.address),
         };
         let current = self.ring.current();
-        let rotation = self
-            .store
-            .rotate(&presented, &|subject| self.standing(subject), current.kid(), visit.now)
-            .await
-            .map_err(|_| Refused::Full)?;
-        let session = match rotation {
-            Rotation::Rotated(session) => {
-                // Noted even if the client goes away meanwhile and this future is dropped.
-                let letting_go = LettingGo { sessions: self, id: session.id, generation: session.generation };
-                sleep(SETTLE).await;
-                self.muster.all_have_looked().await;
-                drop(letting_go);
-                session
-            }
+        // While the disk takes the change, so that it costs nothing where a sync takes as long. Polled only if there is a
+        // new pair; what it holds is let go when the change is written too, or when the client goes away and all of this
+        // is dropped.
+        let settle = async {
+            let letting_go = LettingGo { sessions: self, id: id.session, generation: id.generation.saturating_add(1) };
+            sleep(SETTLE).await;
+            self.muster.all_have_looked().await;
+            letting_go
+        };
+        let users = |subject: &Subject| self.standing(subject);
+        let rotation = self.store.rotate(&presented, &users, current.kid(), visit.now, settle).await;
+        let session = match rotation.map_err(|_| Refused::Unwritten)? {
+            Rotation::Rotated(session) => session,
             Rotation::Retried(session) => session,
             Rotation::Raced => return refused(RefreshRefusal::Raced),
             Rotation::Refused(refusal) => return refused(RefreshRefusal::Rotation(refusal)),
@@ -170,12 +171,18 @@ impl Sessions {
     }
 
     /// Ends a session if it is the subject's own. Silent about everything else.
-    pub async fn end(&self, subject: &Subject, id: SessionId) {
-        if self.store.find(id).is_some_and(|session| session.subject == *subject)
-            && self.store.end(id).await.unwrap_or(false)
-        {
+    ///
+    /// # Errors
+    /// [`Refused::Unwritten`] if nobody can say that the end outlives this process; until then it holds.
+    pub async fn end(&self, subject: &Subject, id: SessionId) -> Result<(), Refused> {
+        // One that has ended may not be written yet: whoever asks again has to be told so again.
+        if self.store.find(id).is_some_and(|session| session.subject != *subject) {
+            return Ok(());
+        }
+        if self.store.end(id).await.map_err(|_| Refused::Unwritten)? {
             info!(event = "revoke", session = %id, subject = %subject, "session ended");
         }
+        Ok(())
     }
 
     pub fn list(&self, subject: &Subject, now: Timestamp) -> Vec<Session> {

@@ -103,11 +103,14 @@ pub async fn refresh(sessions: &Sessions, token: &str, visit: Visit) -> Result<R
 
 /// `DELETE {prefix}/auth/token/{jti}` and `DELETE {prefix}/auth/sessions/{id}`: idempotent, and without effect on what
 /// is not the caller's own.
-pub async fn end(sessions: &Sessions, subject: &Subject, session: Option<SessionId>) -> Reply {
+///
+/// # Errors
+/// [`Refused::Unwritten`] if nobody can say that the end outlives this process.
+pub async fn end(sessions: &Sessions, subject: &Subject, session: Option<SessionId>) -> Result<Reply, Refused> {
     if let Some(session) = session {
-        sessions.end(subject, session).await;
+        sessions.end(subject, session).await?;
     }
-    Reply { status: StatusCode::NO_CONTENT, body: None }
+    Ok(Reply { status: StatusCode::NO_CONTENT, body: None })
 }
 
 /// `GET {prefix}/auth/sessions`: the caller's, or only the one named by `own`.

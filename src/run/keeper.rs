@@ -1,7 +1,7 @@
 //! The keeper: what has to be done now and then, on a thread of its own.
 //!
 //! Guarantees: picks up a changed users file within about a second and brings the sessions in line with it; sweeps;
-//! writes snapshots; ends at once when told to.
+//! writes snapshots; begins the journal anew when the disk takes it again; ends at once when told to.
 //! Does not know: requests.
 
 use std::io;
@@ -17,9 +17,12 @@ use tracing::{error, info, warn};
 use crate::account::Reload;
 use crate::gateway::Charter;
 use crate::observe::chain;
+use crate::store::Health;
 
 const LOOK_AT_USERS_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// How often a disk that takes nothing is tried again.
+const MEND_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Keeper {
     thread: JoinHandle<()>,
@@ -45,9 +48,10 @@ impl Keeper {
 }
 
 async fn keep(charter: &Charter, snapshot_interval: Duration, stop: &CancellationToken) {
-    let (mut users, mut sweep, mut snapshot) =
-        (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(snapshot_interval));
-    for interval in [&mut users, &mut sweep, &mut snapshot] {
+    let (mut users, mut sweep, mut snapshot, mut mend) =
+        (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(snapshot_interval), interval(MEND_EVERY));
+    let mut well = true;
+    for interval in [&mut users, &mut sweep, &mut snapshot, &mut mend] {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     loop {
@@ -55,10 +59,41 @@ async fn keep(charter: &Charter, snapshot_interval: Duration, stop: &Cancellatio
             () = stop.cancelled() => return,
             _ = users.tick() => look_at_users(charter).await,
             _ = sweep.tick() => charter.store.sweep(charter.clock.now()),
-            _ = snapshot.tick() => if let Err(trouble) = charter.store.snapshot() {
-                error!(error = chain(&trouble), "the snapshot was not written");
+            _ = snapshot.tick() => {
+                // A snapshot mends, and would leave a break unsaid.
+                look_at_journal(charter, &mut well);
+                if well && charter.store.has_news() {
+                    write_snapshot(charter);
+                }
             }
+            _ = mend.tick() => look_at_journal(charter, &mut well),
         }
+    }
+}
+
+fn write_snapshot(charter: &Charter) {
+    if let Err(trouble) = charter.store.snapshot(charter.clock.now()) {
+        error!(error = chain(&trouble), "the snapshot was not written");
+    }
+}
+
+/// While the disk takes nothing, tries to begin anew with a snapshot of all there is.
+fn look_at_journal(charter: &Charter, well: &mut bool) {
+    let store = &charter.store;
+    if let Health::Broken { why, .. } | Health::Mending { why, .. } = store.health() {
+        if std::mem::replace(well, false) {
+            error!(
+                why = &*why,
+                "sessions cannot be written down: sign-ins, refreshes and revocations are answered 503 until they can; \
+                 requests with a valid token pass"
+            );
+        }
+        // Why it fails is known, and would be said every second.
+        let _ = store.snapshot(charter.clock.now());
+    }
+    if !*well && store.health().is_healthy() {
+        *well = true;
+        info!("sessions can be written down again; nothing that was acknowledged is lost");
     }
 }
 
@@ -77,6 +112,9 @@ async fn reconcile(charter: &Charter) {
     match charter.store.users_changed(&|subject| charter.sessions.standing(subject)).await {
         Ok(0) => {}
         Ok(ended) => info!(ended, "sessions of removed users or changed passwords have ended"),
-        Err(trouble) => error!(error = chain(&trouble), "sessions could not be brought in line"),
+        Err(trouble) => warn!(
+            error = chain(&trouble),
+            "the sessions were brought in line with the users file; that is not written down yet"
+        ),
     }
 }

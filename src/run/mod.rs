@@ -11,6 +11,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use tracing::{info, warn};
 
@@ -19,14 +20,12 @@ use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::edge::{self, BindError, Crew};
 use crate::gateway::{Charter, Gateway, Mapping, Routes};
-use crate::keys::{KeyError, KeyRing};
+use crate::keys::{FileProblem, KeyError, KeyRing};
 use crate::muster::{Muster, Roll};
 use crate::profile::Sessions;
-use crate::store::{SnapshotError, Store};
+use crate::store::{FilesError, Remembered, SNAPSHOT, Store};
 
 use keeper::Keeper;
-
-const SNAPSHOT: &str = "sessions.snapshot";
 
 /// A gate that serves. Dropping it without [`Running::stop`] leaves its threads to the process.
 pub struct Running {
@@ -34,6 +33,7 @@ pub struct Running {
     crew: Crew,
     keeper: Keeper,
     store: Arc<Store>,
+    journal: JoinHandle<()>,
     _lock: std::fs::File,
 }
 
@@ -53,40 +53,47 @@ pub enum StartError {
     Users { path: PathBuf, trouble: FileTrouble },
     /// Every session would be taken for one of a removed user, and end.
     #[error(
-        "{}: no users, but there are sessions, which would all end; put the file back, or move {SNAPSHOT} in the data \
-         directory away if that is meant",
+        "{}: no users, but there are sessions, which would all end; put the file back, or move {SNAPSHOT} and \
+         sessions.journal.* in the data directory away if that is meant",
         path.display()
     )]
     SessionsWithoutUsers { path: PathBuf },
     #[error(transparent)]
     Password(#[from] HashFailed),
     #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
+    Sessions(#[from] FilesError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error("the system gives no threads")]
     Threads(#[source] io::Error),
 }
 
-/// The last snapshot could not be written: what changed since the one before is lost with the process.
+/// The last snapshot could not be written. What was acknowledged is in the journal all the same.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct StopError(#[from] SnapshotError);
+pub struct StopError(#[from] FilesError);
 
 impl StartError {
     /// Whether the set-up is at fault, and not the moment.
     pub fn is_configuration(&self) -> bool {
         match self {
+            Self::Keys(KeyError::File { problem: FileProblem::Write(error), .. }) => !is_full(error),
             Self::Keys(_) | Self::Users { .. } | Self::SessionsWithoutUsers { .. } => true,
-            Self::DataDir { .. } | Self::Password(_) | Self::Snapshot(_) | Self::Bind(_) | Self::Threads(_) => false,
+            Self::DataDir { .. } | Self::Password(_) | Self::Sessions(_) | Self::Bind(_) | Self::Threads(_) => false,
         }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// Everything but the network, built and checked.
 pub struct Prepared {
     charter: Arc<Charter>,
     rolls: Vec<Roll>,
+    journal: JoinHandle<()>,
     lock: std::fs::File,
 }
 
@@ -97,14 +104,19 @@ pub struct Prepared {
 pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let lock = lock(&config.data_dir)?;
     let policy = Arc::new(terms::policy(config));
-    let snapshot = config.data_dir.join(SNAPSHOT);
-    let store = Arc::new(Store::open(snapshot, terms::caps(config), Arc::clone(&policy))?);
+    let remembered = Remembered::read(&config.data_dir)?;
+    for notice in remembered.notices() {
+        if notice.is_warning() { warn!("{notice}") } else { info!("{notice}") }
+    }
     let now = clock::wall().as_secs();
-    let (ring, notices) = KeyRing::open(&config.data_dir, terms::key_source(config), !store.is_empty(), now)?;
+    let (ring, notices) = KeyRing::open(&config.data_dir, terms::key_source(config), !remembered.is_empty(), now)?;
     for notice in notices {
         if notice.is_warning() { warn!("{notice}") } else { info!("{notice}") }
     }
-    let (ring, accounts) = (Arc::new(ring), Arc::new(accounts(config, !store.is_empty())?));
+    let (ring, accounts) = (Arc::new(ring), Arc::new(accounts(config, !remembered.is_empty())?));
+    let (store, writer) = remembered.open(terms::fsync(config), terms::caps(config), Arc::clone(&policy))?;
+    let journal = thread::Builder::new().name("journal".into()).spawn(|| writer.run()).map_err(StartError::Threads)?;
+    let store = Arc::new(store);
     let clock = Arc::new(Clock::starting_at(store.newest()));
     let routes = Routes::new(terms::rules(config), terms::unmatched(config));
     let (muster, rolls) = Muster::new(config.workers.get());
@@ -135,7 +147,7 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
         sessions,
         routes,
     };
-    Ok(Prepared { charter: Arc::new(charter), rolls, lock })
+    Ok(Prepared { charter: Arc::new(charter), rolls, journal, lock })
 }
 
 /// Looks at everything that a start would look at, and makes, locks and binds nothing.
@@ -144,9 +156,11 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
 /// All that would stop a start.
 pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
     let (mut notes, mut errors) = (Vec::new(), Vec::new());
-    let policy = Arc::new(terms::policy(config));
-    let sessions_exist = match Store::open(config.data_dir.join(SNAPSHOT), terms::caps(config), policy) {
-        Ok(store) => !store.is_empty(),
+    let sessions_exist = match Remembered::read(&config.data_dir) {
+        Ok(remembered) => {
+            notes.extend(remembered.notices().iter().map(ToString::to_string));
+            !remembered.is_empty()
+        }
         Err(error) => {
             errors.push(error.into());
             false
@@ -194,7 +208,7 @@ pub fn open(config: &Config, prepared: Prepared) -> Result<Running, StartError> 
 }
 
 fn serve(config: &Config, prepared: Prepared, listener: &TcpListener) -> io::Result<Running> {
-    let Prepared { charter, rolls, lock } = prepared;
+    let Prepared { charter, rolls, journal, lock } = prepared;
     let address = listener.local_addr()?;
     let keeper = Keeper::start(Arc::clone(&charter), config.store.snapshot_interval)?;
     let (shift, upstream) = (terms::shift(config), terms::upstream(config));
@@ -202,7 +216,7 @@ fn serve(config: &Config, prepared: Prepared, listener: &TcpListener) -> io::Res
     let make = move || Gateway::new(Arc::clone(&charter), upstream.clone(), cache);
     let crew = Crew::start(listener, rolls, &shift, make)?;
     info!(%address, workers = config.workers, upstream = %terms::shown(&config.upstream.url), "listening");
-    Ok(Running { address, crew, keeper, store, _lock: lock })
+    Ok(Running { address, crew, keeper, store, journal, _lock: lock })
 }
 
 impl Running {
@@ -219,7 +233,11 @@ impl Running {
         info!("draining");
         self.crew.drain();
         self.keeper.stop();
-        self.store.snapshot()?;
+        let written = if self.store.has_news() { self.store.snapshot(clock::wall()) } else { Ok(()) };
+        self.store.close();
+        // A writer that panicked has nothing left to write.
+        let _ = self.journal.join();
+        written?;
         info!(sessions = self.store.live(), "stopped");
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::edge::{Deadlines, Reserves, Shift};
 use crate::gateway::{AccessLog, Bounds, Demand, FURTHER_SCOPES, Routes, Rule, smsgate_rules};
 use crate::keys::KeySource;
 use crate::profile::RecordAddresses;
-use crate::store::Caps;
+use crate::store::{Caps, Fsync};
 use crate::token::{Policy, Scopes};
 use crate::upstream::headers::Authorization;
 use crate::upstream::{Address, Terms};
@@ -41,6 +41,14 @@ pub(super) fn policy(config: &Config) -> Policy {
         access_overlap: token.access_overlap,
         retry_window: token.retry_window,
         on_reuse: token.on_reuse,
+    }
+}
+
+pub(super) fn fsync(config: &Config) -> Fsync {
+    match config.store.fsync {
+        config::Fsync::Always => Fsync::Always,
+        config::Fsync::Interval => Fsync::Interval(config.store.fsync_interval),
+        config::Fsync::Never => Fsync::Never,
     }
 }
 

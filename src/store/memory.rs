@@ -1,66 +1,111 @@
-//! The sessions in memory: one map entry holds all of one session.
+//! The sessions in memory, packed: one map entry holds all of one session.
 //!
-//! Guarantees: every method is synchronous and returns values; at most one DashMap guard is alive at a time, none
-//! leaves this file, none can live across an `.await` (two guards of one map, or one held over a suspension, deadlock).
+//! Guarantees: checking and changing one session are one step under the lock of its shard of the map; an end is final;
+//! no lock is held for longer than one session takes, or one pass over one of a thousand shards; every method is
+//! synchronous and returns values, so that no lock can live across an `.await`.
 //! Does not know: files, what a rotation means.
+//!
+//! # Locks
+//!
+//! First the session's shard of the map, and of those one at a time; then, for a moment and never two of them, a shard
+//! of the tombstones, one of the index, the words, or whatever a `log` or a rule takes: neither may call back here.
+//!
+//! A session is in the index while it is in the map, and has a tombstone when it is no more: both are seen to under the
+//! lock of its shard, so whoever asks for a session finds one or the other.
 
-use std::hash::{BuildHasherDefault, Hasher};
+mod bytes;
+mod index;
+mod packed;
+mod shards;
+mod tombstones;
+mod words;
+
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
-use dashmap::mapref::entry::Entry as Slot;
+use dashmap::mapref::entry::Entry;
 
 use crate::token::{
     AccessStanding, Policy, Rotation, RotationRefusal, Scopes, Session, SessionId, Subject, Timestamp, TokenId,
 };
 
-/// Many small shards, so that a sweep or a snapshot holds each for microseconds.
-const SHARDS: usize = 256;
+use index::Index;
+use packed::Packed;
+use shards::{IdHasher, SHARDS};
+use tombstones::Tombstones;
+use words::Words;
 
-/// What is known of a session id.
-pub(super) enum Entry {
-    Live(Box<Session>),
-    /// The tombstone of an ended session: its access tokens are refused until none can be alive.
-    Ended {
+/// What has become of one session.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Change<'a> {
+    Session(&'a Session),
+    /// It has ended; its access tokens are refused until none can be alive.
+    Tombstone {
+        id: SessionId,
         until: Timestamp,
     },
 }
 
+/// Told of every real change while the session's lock is held: of one session's changes in their order. It must not
+/// ask this memory anything, nor wait for a disk: a thousandth of all access tokens waits meanwhile.
+pub(super) type Log<'a> = dyn FnMut(Change<'_>) + 'a;
+
 pub(super) struct Memory {
-    entries: DashMap<SessionId, Entry, BuildHasherDefault<IdHasher>>,
-    by_subject: DashMap<Subject, Vec<SessionId>>,
+    sessions: DashMap<SessionId, Packed, BuildHasherDefault<IdHasher>>,
+    tombstones: Tombstones,
+    index: Index,
+    words: Words,
     live: AtomicUsize,
     epoch: AtomicU64,
-    changes: AtomicU64,
-    saved: AtomicU64,
     newest: AtomicU64,
 }
 
 impl Memory {
     pub(super) fn new() -> Self {
         Self {
-            entries: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), SHARDS),
-            by_subject: DashMap::with_shard_amount(SHARDS),
+            sessions: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), SHARDS),
+            tombstones: Tombstones::new(),
+            index: Index::new(),
+            words: Words::default(),
             live: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
-            changes: AtomicU64::new(0),
-            saved: AtomicU64::new(0),
             newest: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn insert(&self, session: Session) {
-        let (id, subject, created_at) = (session.id, session.subject.clone(), session.rotated_at);
-        if let Some(Entry::Live(_)) = self.entries.insert(id, Entry::Live(Box::new(session))) {
-            return;
+    /// Remembers a session, or what has become of it. Returns whether it lives now as given: an ended one stays ended,
+    /// and none changes its subject.
+    pub(super) fn insert(&self, session: Session, log: &mut Log<'_>) -> bool {
+        let id = session.id;
+        if let Entry::Vacant(slot) = self.sessions.entry(id) {
+            if self.tombstones.holds(&id) {
+                return false;
+            }
+            self.index.add(session.subject.as_str(), id);
+            self.live.fetch_add(1, Ordering::Relaxed);
+            let _lock = slot.insert(Packed::pack(&session, &self.words));
+            log(Change::Session(&session));
+            self.changed(session.rotated_at);
+            return true;
         }
-        self.live.fetch_add(1, Ordering::Relaxed);
-        self.by_subject.entry(subject).or_default().push(id);
-        self.changed(created_at);
+        let replace = |known: &mut Session| {
+            let same = known.subject == session.subject;
+            if same {
+                *known = session;
+            }
+            (same, None)
+        };
+        self.step(id, log, replace).unwrap_or(false)
     }
 
+    /// Remembers an end that was decided elsewhere or earlier.
     pub(super) fn bury(&self, id: SessionId, until: Timestamp) {
-        self.entries.entry(id).or_insert(Entry::Ended { until });
+        let ended = self.step(id, &mut |_| {}, |_| ((), Some(until))).is_some();
+        if !ended && self.tombstones.put(id, until) {
+            self.changed(Timestamp::default());
+        }
     }
 
     /// Lets `rule` look at and change one session under its lock. A reuse or a disowned session becomes a tombstone in
@@ -70,127 +115,114 @@ impl Memory {
         id: SessionId,
         policy: &Policy,
         rule: impl FnOnce(&mut Session) -> Rotation,
+        log: &mut Log<'_>,
     ) -> Rotation {
-        let Slot::Occupied(mut slot) = self.entries.entry(id) else {
-            return Rotation::Refused(RotationRefusal::Unknown);
-        };
-        let Entry::Live(session) = slot.get_mut() else {
-            return Rotation::Refused(RotationRefusal::Ended);
-        };
-        let rotation = rule(session);
-        let (subject, until, at) = (session.subject.clone(), session.access_ends_at(policy), session.rotated_at);
-        match &rotation {
-            Rotation::Rotated(_) => {
-                drop(slot);
-                self.changed(at);
-            }
-            Rotation::Reused(_) | Rotation::Disowned(_) => {
-                slot.insert(Entry::Ended { until });
-                drop(slot);
-                self.buried(&subject, id);
-            }
-            Rotation::Retried(_) | Rotation::Raced | Rotation::Refused(_) => {}
-        }
-        rotation
+        let rotation = self.step(id, log, |session| {
+            let rotation = rule(session);
+            let ends = matches!(rotation, Rotation::Reused(_) | Rotation::Disowned(_));
+            (rotation, ends.then(|| session.access_ends_at(policy)))
+        });
+        rotation.unwrap_or_else(|| {
+            let known = self.tombstones.holds(&id);
+            Rotation::Refused(if known { RotationRefusal::Ended } else { RotationRefusal::Unknown })
+        })
     }
 
     /// Turns a live session into a tombstone; its subject if it was live.
-    pub(super) fn end(&self, id: SessionId, policy: &Policy) -> Option<Subject> {
-        let subject = {
-            let mut entry = self.entries.get_mut(&id)?;
-            let Entry::Live(session) = entry.value() else {
-                return None;
-            };
-            let (subject, until) = (session.subject.clone(), session.access_ends_at(policy));
-            *entry.value_mut() = Entry::Ended { until };
-            subject
-        };
-        self.buried(&subject, id);
-        Some(subject)
+    pub(super) fn end(&self, id: SessionId, policy: &Policy, log: &mut Log<'_>) -> Option<Subject> {
+        self.step(id, log, |session| (session.subject.clone(), Some(session.access_ends_at(policy))))
     }
 
+    /// Not worth a log: nothing waits for an answer after a restart.
     pub(super) fn answered(&self, id: SessionId, generation: u32, now: Timestamp) {
-        if let Some(Entry::Live(session)) = self.entries.get_mut(&id).as_deref_mut() {
+        if let Some(mut packed) = self.sessions.get_mut(&id) {
+            let mut session = packed.unpack(id, &self.words);
             session.answered(generation, now);
+            *packed = Packed::pack(&session, &self.words);
         }
     }
 
-    pub(super) fn narrow(&self, id: SessionId, scopes: &Scopes) {
-        let narrowed = match self.entries.get_mut(&id).as_deref_mut() {
-            Some(Entry::Live(session)) => session.narrow(scopes),
-            _ => false,
-        };
-        if narrowed {
-            self.changed(Timestamp::default());
-        }
+    pub(super) fn doubt(&self, id: SessionId, generation: u32, log: &mut Log<'_>) {
+        self.step(id, log, |session| (session.doubt(generation), None));
+    }
+
+    pub(super) fn narrow(&self, id: SessionId, scopes: &Scopes, log: &mut Log<'_>) {
+        self.step(id, log, |session| (session.narrow(scopes), None));
     }
 
     pub(super) fn find(&self, id: SessionId) -> Option<Session> {
-        match self.entries.get(&id)?.value() {
-            Entry::Live(session) => Some(Session::clone(session)),
-            Entry::Ended { .. } => None,
-        }
+        let packed = self.sessions.get(&id)?.value().clone();
+        Some(packed.unpack(id, &self.words))
     }
 
     pub(super) fn of(&self, subject: &Subject) -> Vec<Session> {
-        let ids = self.by_subject.get(subject).map(|ids| ids.clone()).unwrap_or_default();
-        ids.into_iter().filter_map(|id| self.find(id)).collect()
+        let its = |session: &Session| session.subject == *subject;
+        self.index.of(subject.as_str()).into_iter().filter_map(|id| self.find(id)).filter(its).collect()
     }
 
-    pub(super) fn subjects(&self) -> Vec<Subject> {
-        self.by_subject.iter().map(|entry| entry.key().clone()).collect()
+    /// Everybody who has a session, each once; of who comes or goes meanwhile some.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = Subject> {
+        // All sessions of a subject are in one shard of the index.
+        (0..SHARDS).flat_map(|shard| {
+            let sessions = self.index.piece(shard).into_iter().filter_map(|id| self.find(id));
+            sessions.map(|session| session.subject).collect::<HashSet<_>>()
+        })
     }
 
     pub(super) fn access_standing(&self, id: TokenId, now: Timestamp, policy: &Policy) -> AccessStanding {
-        match self.entries.get(&id.session).as_deref() {
-            None => AccessStanding::Good { until: None },
-            Some(Entry::Ended { .. }) => AccessStanding::Ended,
-            Some(Entry::Live(session)) => session.access_standing(id.generation, now, policy),
+        if let Some(packed) = self.sessions.get(&id.session) {
+            return packed.succession().access_standing(id.generation, now, policy);
         }
+        if self.tombstones.holds(&id.session) { AccessStanding::Ended } else { AccessStanding::Good { until: None } }
     }
 
-    /// Forgets expired sessions and spent tombstones, one shard at a time. Returns the sessions that had expired.
-    pub(super) fn sweep(&self, now: Timestamp, policy: &Policy) -> Vec<(Subject, SessionId)> {
+    /// Forgets expired sessions and spent tombstones. Returns the sessions that had expired.
+    pub(super) fn sweep(&self, now: Timestamp, policy: &Policy, log: &mut Log<'_>) -> Vec<(Subject, SessionId)> {
+        // Each shard is looked at under its read lock, which holds up refreshes but no access token, and only the head
+        // of each session, which takes a tenth of looking up every one of them.
+        let expired = self.sessions.iter().filter(|entry| entry.may_have_expired(now)).map(|entry| *entry.key());
+        let expired: Vec<SessionId> = expired.collect();
         let mut gone = Vec::new();
-        self.entries.retain(|id, entry| match entry {
-            Entry::Ended { until } => now < *until,
-            Entry::Live(session) if session.expired(now) => {
-                gone.push((session.subject.clone(), *id));
-                let until = session.access_ends_at(policy);
-                *entry = Entry::Ended { until };
-                now < until
-            }
-            Entry::Live(_) => true,
-        });
-        for (subject, id) in &gone {
-            self.buried(subject, *id);
+        for id in expired {
+            // It may have a moment left, or have been renewed since.
+            let subject = self.step(id, log, |session| {
+                let ends = session.expired(now).then(|| session.access_ends_at(policy));
+                (ends.map(|_| session.subject.clone()), ends)
+            });
+            gone.extend(subject.flatten().map(|subject| (subject, id)));
         }
+        self.tombstones.sweep(now);
         gone
     }
 
-    /// Shows every entry once, shard by shard. What changes meanwhile is seen before or after its change, never half.
-    pub(super) fn visit<E>(&self, mut see: impl FnMut(SessionId, &Entry) -> Result<(), E>) -> Result<(), E> {
-        self.entries.iter().try_for_each(|entry| see(*entry.key(), entry.value()))
+    /// Shows every session, then every tombstone, as each is at some moment of the walk; never holding a lock while
+    /// `see` works.
+    ///
+    /// A session that is live when the walk begins is seen exactly once while it lives through it, before or after a
+    /// change, never half. If it ends meanwhile it is seen as a session, as a tombstone, or as both in this order, and
+    /// never as neither unless a sweep forgets the tombstone too. A tombstone that stands throughout is seen exactly
+    /// once. What begins during the walk may be missed.
+    pub(super) fn visit<E>(&self, mut see: impl FnMut(Change<'_>) -> Result<(), E>) -> Result<(), E> {
+        let ids = (0..SHARDS).flat_map(|shard| self.index.piece(shard));
+        for session in ids.filter_map(|id| self.find(id)) {
+            see(Change::Session(&session))?;
+        }
+        for (id, until) in (0..SHARDS).flat_map(|shard| self.tombstones.piece(shard)) {
+            see(Change::Tombstone { id, until })?;
+        }
+        Ok(())
     }
 
     pub(super) fn live(&self) -> usize {
         self.live.load(Ordering::Relaxed)
     }
 
+    pub(super) fn tombstones(&self) -> usize {
+        self.tombstones.count()
+    }
+
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
-    }
-
-    pub(super) fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
-    }
-
-    pub(super) fn saved(&self) -> u64 {
-        self.saved.load(Ordering::Acquire)
-    }
-
-    pub(super) fn mark_saved(&self, changes: u64) {
-        self.saved.store(changes, Ordering::Release);
     }
 
     pub(super) fn newest(&self) -> Timestamp {
@@ -201,38 +233,44 @@ impl Memory {
         self.newest.fetch_max(at.as_micros(), Ordering::Relaxed);
     }
 
+    /// One session, checked and changed in one step. `rule` says what to answer, and until when to remember the session
+    /// as ended, if it ends.
+    fn step<T>(
+        &self,
+        id: SessionId,
+        log: &mut Log<'_>,
+        rule: impl FnOnce(&mut Session) -> (T, Option<Timestamp>),
+    ) -> Option<T> {
+        let mut told = None;
+        self.sessions.remove_if_mut(&id, |_, packed| {
+            let mut session = packed.unpack(id, &self.words);
+            let (answer, ends) = rule(&mut session);
+            told = Some(answer);
+            if let Some(until) = ends {
+                self.tombstones.put(id, until);
+                self.index.remove(session.subject.as_str(), id);
+                self.live.fetch_sub(1, Ordering::Relaxed);
+                log(Change::Tombstone { id, until });
+                self.changed(Timestamp::default());
+                return true;
+            }
+            let next = Packed::pack(&session, &self.words);
+            if next != *packed {
+                *packed = next;
+                log(Change::Session(&session));
+                self.changed(session.rotated_at);
+            }
+            false
+        });
+        told
+    }
+
+    /// Called with the lock held: whoever has heard of the new epoch waits for the lock and finds the new state.
     fn changed(&self, at: Timestamp) {
         self.seen(at);
-        self.changes.fetch_add(1, Ordering::Release);
         self.epoch.fetch_add(1, Ordering::Release);
     }
-
-    /// What follows once an entry has become a tombstone and its guard is gone.
-    fn buried(&self, subject: &Subject, id: SessionId) {
-        self.live.fetch_sub(1, Ordering::Relaxed);
-        self.changed(Timestamp::default());
-        if let Slot::Occupied(mut slot) = self.by_subject.entry(subject.clone()) {
-            slot.get_mut().retain(|listed| *listed != id);
-            if slot.get().is_empty() {
-                slot.remove();
-            }
-        }
-    }
 }
 
-/// Session ids are random bits that only we hand out, and are looked up only after a signature held: they are their own
-/// hash.
-#[derive(Default)]
-pub(super) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk::<8>() {
-            self.0 = u64::from_ne_bytes(*first);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+#[cfg(test)]
+mod tests;

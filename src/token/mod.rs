@@ -25,7 +25,8 @@ pub use pair::Pair;
 pub use policy::{AccessOverlap, OnReuse, Policy};
 pub use scope::{ALL_ANY, Scopes, TOKENS_MANAGE, TOKENS_REFRESH};
 pub use session::{
-    AccessStanding, CredentialVersion, Device, Presented, Profile, Rotation, RotationRefusal, SETTLE, Session, Standing,
+    AccessStanding, CredentialVersion, Device, Presented, Profile, Rotation, RotationRefusal, SETTLE, Session,
+    Standing, Succession,
 };
 pub use time::Timestamp;
 

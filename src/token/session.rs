@@ -71,6 +71,9 @@ pub struct Session {
     pub parent: Option<SessionId>,
     /// Access tokens of generations below this one are refused, whatever the overlap says.
     pub access_floor: u32,
+    /// Nobody can say whether the rotation to this generation was on the disk when its client was told to try again: the
+    /// parent may be presented once more, whatever the retry window says.
+    pub in_doubt: bool,
 }
 
 /// What the user behind a session may have at this moment.
@@ -134,6 +137,15 @@ pub enum AccessStanding {
     Ended,
 }
 
+/// Which generation of a session is current, since when, and which are cut: all that the standing of an access token
+/// turns on, so that a store can answer without the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Succession {
+    pub generation: u32,
+    pub rotated_at: Timestamp,
+    pub access_floor: u32,
+}
+
 impl Session {
     /// Applies the table of design order to a presented token.
     ///
@@ -141,7 +153,7 @@ impl Session {
     /// |---|---|
     /// | current | rotate: generation + 1, scopes = original within what the user may have now |
     /// | immediate parent, arrived before the successor was let go ([`SETTLE`]) | raced; retried if `retry_window` is set |
-    /// | immediate parent within `retry_window`, successor not yet rotated | retried: the same successor |
+    /// | immediate parent within `retry_window` or of a rotation in doubt, successor not yet rotated | retried: the same successor |
     /// | any other older one | reused |
     /// | newer than known | refused |
     ///
@@ -179,6 +191,7 @@ impl Session {
             }
             self.granted = self.scopes.within(&user.scopes);
             self.kid = Arc::clone(kid);
+            self.in_doubt = false;
             return Rotation::Rotated(Box::new(self.clone()));
         }
         if presented.generation > self.generation {
@@ -187,7 +200,7 @@ impl Session {
         if presented.generation + 1 == self.generation {
             let raced = presented.arrived_at <= self.answered_at;
             let in_window = now < self.rotated_at + policy.retry_window;
-            if !policy.retry_window.is_zero() && (raced || in_window) {
+            if self.in_doubt || (!policy.retry_window.is_zero() && (raced || in_window)) {
                 return Rotation::Retried(Box::new(self.clone()));
             }
             if raced {
@@ -204,6 +217,12 @@ impl Session {
         }
     }
 
+    /// Notes that the rotation to `generation` is in doubt. Returns whether that is still the current one.
+    pub fn doubt(&mut self, generation: u32) -> bool {
+        self.in_doubt |= generation == self.generation;
+        generation == self.generation
+    }
+
     /// Whether the session is past its idle or absolute lifetime.
     pub fn expired(&self, now: Timestamp) -> bool {
         now >= self.idle_expires_at.min(self.expires_at)
@@ -211,21 +230,11 @@ impl Session {
 
     /// Whether an access token of `generation` still counts at `now`.
     pub fn access_standing(&self, generation: u32, now: Timestamp, policy: &Policy) -> AccessStanding {
-        if generation < self.access_floor {
-            return AccessStanding::Superseded;
-        }
-        // A newer generation than ours: the store lost a record, the signature did not. Only a known end refuses.
-        if generation >= self.generation {
-            return AccessStanding::Good { until: None };
-        }
-        match policy.access_overlap {
-            _ if generation + 1 != self.generation => AccessStanding::Superseded,
-            AccessOverlap::UntilExpiry => AccessStanding::Good { until: None },
-            AccessOverlap::For(span) if now < self.rotated_at + span => {
-                AccessStanding::Good { until: Some(self.rotated_at + span) }
-            }
-            AccessOverlap::For(_) => AccessStanding::Superseded,
-        }
+        self.succession().access_standing(generation, now, policy)
+    }
+
+    pub fn succession(&self) -> Succession {
+        Succession { generation: self.generation, rotated_at: self.rotated_at, access_floor: self.access_floor }
     }
 
     /// Cuts the access tokens issued so far if they exceed what the user may have now. The session lives: its next
@@ -247,6 +256,27 @@ impl Session {
     /// `exp` of the current generation's access token: never past the session's absolute end.
     pub fn access_expires_at(&self) -> Timestamp {
         (self.rotated_at + self.access_ttl).min(self.expires_at)
+    }
+}
+
+impl Succession {
+    /// Whether an access token of `generation` still counts at `now`.
+    pub fn access_standing(&self, generation: u32, now: Timestamp, policy: &Policy) -> AccessStanding {
+        if generation < self.access_floor {
+            return AccessStanding::Superseded;
+        }
+        // A newer generation than ours: the store lost a record, the signature did not. Only a known end refuses.
+        if generation >= self.generation {
+            return AccessStanding::Good { until: None };
+        }
+        match policy.access_overlap {
+            _ if generation + 1 != self.generation => AccessStanding::Superseded,
+            AccessOverlap::UntilExpiry => AccessStanding::Good { until: None },
+            AccessOverlap::For(span) if now < self.rotated_at + span => {
+                AccessStanding::Good { until: Some(self.rotated_at + span) }
+            }
+            AccessOverlap::For(_) => AccessStanding::Superseded,
+        }
     }
 }
 

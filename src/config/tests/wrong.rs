@@ -49,7 +49,7 @@ const WRONG: &[(&str, &str)] = &[
     ("limits.idle_timeout = '999999d'", "config.toml:1:23: limits.idle_timeout: must be at most 87600h"),
     ("limits.max_uri_bytes = '40KiB'", "config.toml:1:24: limits.max_uri_bytes: limits.max_uri_bytes is above"),
     ("log.format = 'xml'", "config.toml:1:14: log.format: `xml` is not one of auto, json, text"),
-    ("store.snapshot_interval = '10ms'", "config.toml:1:27: store.snapshot_interval: must be at least 1s"),
+    ("store.snapshot_interval = '10ms'", "config.toml:1:27: store.snapshot_interval: must be at least 100ms"),
     ("routes.prefix = 'v1'", "config.toml:1:17: routes.prefix: must begin with `/`"),
     ("routes.upstream_prefix = '/a/'", "config.toml:1:26: routes.upstream_prefix: must not end with `/`"),
     // The upstream's account.

@@ -3,12 +3,15 @@
 //! Guarantees: every instant is an argument; every file lies in a folder of its own.
 //! Does not know: the rules row by row; those are tested where they stand.
 
+mod doubts;
 mod model;
-mod snapshots;
+mod restarts;
 mod steps;
 
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::Barrier;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -25,23 +28,57 @@ fn run<F: Future>(future: F) -> F::Output {
     Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-fn open(folder: &TempDir, per_user: usize, policy: &Policy) -> Store {
-    let caps = Caps { sessions: 10_000, sessions_per_user: per_user };
-    Store::open(folder.path().join("sessions.snapshot"), caps, Arc::new(policy.clone())).unwrap()
+/// A store and its writer. Dropping it ends both without a snapshot, as a crash does.
+struct Running {
+    store: Store,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Deref for Running {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl Running {
+    fn end_writing(&mut self) {
+        self.store.close();
+        if let Some(writer) = self.writer.take() {
+            writer.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end_writing();
+    }
+}
+
+fn start(folder: &Path, caps: Caps, policy: &Policy) -> Running {
+    // The disk itself is tried elsewhere; here it would only be slow.
+    let remembered = Remembered::read(folder).unwrap();
+    let (store, writer) = remembered.open(Fsync::Never, caps, Arc::new(policy.clone())).unwrap();
+    Running { store, writer: Some(thread::spawn(|| writer.run())) }
+}
+
+fn open(folder: &TempDir, per_user: usize, policy: &Policy) -> Running {
+    start(folder.path(), Caps { sessions: 10_000, sessions_per_user: per_user }, policy)
 }
 
 fn access(session: SessionId, generation: u32) -> TokenId {
     TokenId { session, generation, kind: TokenKind::Access }
 }
 
-fn empty() -> (TempDir, Store) {
+fn empty() -> (TempDir, Running) {
     capped(10_000, 1000)
 }
 
-fn capped(sessions: usize, sessions_per_user: usize) -> (TempDir, Store) {
+fn capped(sessions: usize, sessions_per_user: usize) -> (TempDir, Running) {
     let folder = tempfile::tempdir().unwrap();
-    let caps = Caps { sessions, sessions_per_user };
-    let store = Store::open(folder.path().join("s"), caps, Arc::new(policy())).unwrap();
+    let store = start(folder.path(), Caps { sessions, sessions_per_user }, &policy());
     (folder, store)
 }
 
@@ -68,7 +105,7 @@ fn mint(store: &Store, id: u64, parent: SessionId, second: u32) -> Result<Sessio
 
 fn refresh(store: &Store, id: SessionId, generation: u32, now: Timestamp) -> Rotation {
     let presented = Presented { session: id, generation, profile: Profile::Smsgate, arrived_at: now, address: None };
-    run(store.rotate(&presented, &known, &"key".into(), now)).unwrap()
+    run(store.rotate(&presented, &known, &"key".into(), now, async {})).unwrap()
 }
 
 fn live(store: &Store, ids: &[SessionId]) -> Vec<bool> {

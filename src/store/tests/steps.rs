@@ -54,7 +54,9 @@ enum Step {
     UsersChanged,
     Wait(Duration),
     Sweep,
-    Restart,
+    Restart {
+        after_a_snapshot: bool,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -92,7 +94,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::UsersChanged),
         8 => select(spans).prop_map(Step::Wait),
         2 => Just(Step::Sweep),
-        1 => Just(Step::Restart),
+        1 => any::<bool>().prop_map(|after_a_snapshot| Step::Restart { after_a_snapshot }),
     ]
 }
 
@@ -116,7 +118,8 @@ fn policies() -> impl Strategy<Value = Policy> {
 
 /// The store and the model side by side.
 struct World {
-    store: Store,
+    /// `None` between an end and the next beginning.
+    running: Option<Running>,
     model: Model,
     now: Timestamp,
     folder: tempfile::TempDir,
@@ -153,7 +156,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let users = USERS.iter().map(|_| Some(User { scopes: ALL, password: 0 })).collect();
         Self {
-            store: open(&folder, per_user, &policy),
+            running: Some(open(&folder, per_user, &policy)),
             model: Model { policy, per_user, users, sessions: Vec::new() },
             now: T0,
             folder,
@@ -193,7 +196,7 @@ impl World {
             Step::LetGo { session } if count > 0 => self.let_go(session % count),
             Step::Revoke { session } if count > 0 => {
                 let live = self.model.sessions[session % count].fate == Fate::Live;
-                assert_eq!(run(self.store.end(id(session % count))).unwrap(), live);
+                assert_eq!(run(self.store().end(id(session % count))).unwrap(), live);
                 self.model.end(session % count);
             }
             Step::SetScopes { user, scopes } => {
@@ -207,15 +210,15 @@ impl World {
             Step::Remove { user } => self.model.users[user] = None,
             Step::UsersChanged => {
                 let users = self.model.users.clone();
-                run(self.store.users_changed(&|subject| Self::standing(&users, subject))).unwrap();
+                run(self.store().users_changed(&|subject| Self::standing(&users, subject))).unwrap();
                 self.model.users_changed();
             }
             Step::Wait(span) => self.now = self.now + span,
             Step::Sweep => {
-                self.store.sweep(self.now);
+                self.store().sweep(self.now);
                 self.model.sweep(self.now);
             }
-            Step::Restart => self.restart(),
+            Step::Restart { after_a_snapshot } => self.restart(after_a_snapshot),
             Step::Mint { .. } | Step::Present { .. } | Step::LetGo { .. } | Step::Revoke { .. } => {}
         }
     }
@@ -244,7 +247,7 @@ impl World {
             fate: Fate::Live,
         };
         let users = self.model.users.clone();
-        let taken = run(self.store.issue(session, &|subject| Self::standing(&users, subject), self.now)).is_ok();
+        let taken = run(self.store().issue(session, &|subject| Self::standing(&users, subject), self.now)).is_ok();
         assert_eq!(taken, self.model.issue(signed, self.now));
     }
 
@@ -260,7 +263,7 @@ impl World {
         let users = self.model.users.clone();
         let (now, kid) = (self.now, "key".into());
         let standing = |subject: &Subject| Self::standing(&users, subject);
-        let (outcome, pair) = match run(self.store.rotate(&presented, &standing, &kid, now)).unwrap() {
+        let (outcome, pair) = match run(self.store().rotate(&presented, &standing, &kid, now, async {})).unwrap() {
             Rotation::Rotated(pair) => (Outcome::Rotated, Some(*pair)),
             Rotation::Retried(pair) => (Outcome::Retried, Some(*pair)),
             Rotation::Raced => (Outcome::Raced, None),
@@ -285,18 +288,29 @@ impl World {
         let it = &mut self.model.sessions[session];
         let newest = it.newest();
         it.history[newest].let_go.get_or_insert(self.now);
-        self.store.answered(id(session), u32::try_from(newest).unwrap(), self.now);
+        self.store().answered(id(session), u32::try_from(newest).unwrap(), self.now);
     }
 
-    fn restart(&mut self) {
-        self.store.snapshot().unwrap();
-        let newest = self.store.newest();
-        self.store = open(&self.folder, self.model.per_user, &self.model.policy);
-        assert_eq!(self.store.newest(), newest);
+    fn store(&self) -> &Store {
+        self.running.as_ref().unwrap()
+    }
+
+    fn restart(&mut self, after_a_snapshot: bool) {
+        if after_a_snapshot {
+            self.store().snapshot(self.now).unwrap();
+        }
+        let newest = self.store().newest();
+        self.running = None;
+        self.running = Some(open(&self.folder, self.model.per_user, &self.model.policy));
+        assert_eq!(self.store().newest(), newest);
+        // What had expired is found out anew.
+        self.store().sweep(self.now);
+        self.model.sweep(self.now);
         self.model.restart();
         // Forgetting a tombstone is not worth a snapshot, so an older one may bring it back.
+        let store = self.running.as_ref().unwrap();
         for (index, it) in self.model.sessions.iter_mut().enumerate() {
-            let back = self.store.access_standing(access(id(index), 0), self.now) == AccessStanding::Ended;
+            let back = store.access_standing(access(id(index), 0), self.now) == AccessStanding::Ended;
             if it.fate == Fate::Forgotten && back {
                 it.fate = Fate::Ended;
             }
@@ -307,7 +321,7 @@ impl World {
         let ask = |(session, it): (usize, &Signed)| {
             (0..it.history.len() + 2).map(move |generation| {
                 let generation = u32::try_from(generation).unwrap();
-                self.store.access_standing(access(id(session), generation), self.now)
+                self.store().access_standing(access(id(session), generation), self.now)
             })
         };
         self.model.sessions.iter().enumerate().flat_map(ask).collect()
@@ -316,13 +330,13 @@ impl World {
     /// What must hold after every step.
     fn check(&self) {
         let (model, policy, now) = (&self.model, &self.model.policy, self.now);
-        assert_eq!(self.store.live(), model.live(), "live sessions");
+        assert_eq!(self.store().live(), model.live(), "live sessions");
         let expected = |it: &Signed| -> Vec<_> {
             (0..it.history.len() + 2).map(|generation| it.standing(generation, now, policy)).collect()
         };
         assert_eq!(self.standings(), model.sessions.iter().flat_map(expected).collect::<Vec<_>>());
         for (index, it) in model.sessions.iter().enumerate() {
-            let found = self.store.find(id(index));
+            let found = self.store().find(id(index));
             assert_eq!(found.is_some(), it.fate == Fate::Live);
             if it.fate == Fate::Forgotten {
                 assert!(now >= it.over(policy), "forgotten while one of its access tokens could be alive");
@@ -341,7 +355,7 @@ impl World {
         for (user, name) in USERS.iter().enumerate() {
             let live = model.of(user);
             assert!(live.len() <= model.per_user);
-            let listed = self.store.sessions_of(&Subject::new(*name), now).len();
+            let listed = self.store().sessions_of(&Subject::new(*name), now).len();
             assert_eq!(listed, live.iter().filter(|it| !model.sessions[**it].expired(now, policy)).count());
         }
     }
@@ -371,13 +385,13 @@ proptest! {
         let mut world = World::new(policy, per_user);
         for step in &steps {
             world.now = world.now + Duration::from_micros(1);
-            let (before, epoch, then) = (world.standings(), world.store.epoch(), world.now);
+            let (before, epoch, then) = (world.standings(), world.store().epoch(), world.now);
             world.take(step);
             world.check();
             let was_good = |(was, is): &(_, _)| matches!(was, AccessStanding::Good { .. }) && was != is;
             let fell = before.into_iter().zip(world.standings()).any(|pair| was_good(&pair));
-            if fell && then == world.now && !matches!(step, Step::Restart) {
-                prop_assert_ne!(epoch, world.store.epoch(), "what remembers the answer has not heard of {:?}", step);
+            if fell && then == world.now && !matches!(step, Step::Restart { .. }) {
+                prop_assert_ne!(epoch, world.store().epoch(), "what remembers the answer has not heard of {:?}", step);
             }
         }
         world.present_everything();

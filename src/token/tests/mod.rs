@@ -60,6 +60,7 @@ pub(crate) fn session(id: u64, subject: &str, now: Timestamp, policy: &Policy) -
         credential: CredentialVersion([7; 8]),
         parent: None,
         access_floor: 0,
+        in_doubt: false,
     }
 }
 

@@ -65,25 +65,39 @@ fn it_is_private_and_holds_nothing_that_could_be_presented() {
     revoke(&gate, &ended);
     let users = fs::read_to_string(gate.folder().join("users.toml")).unwrap();
     let hash = users.split('"').find(|word| word.starts_with("$2")).unwrap().to_owned();
+    let journal = written_to_the_journal(&gate.folder());
     gate.stop();
     assert_eq!(mode(&snapshot(&gate)), 0o600);
-    let bytes = fs::read(snapshot(&gate)).unwrap();
+    holds_nothing_that_could_be_presented(&fs::read(snapshot(&gate)).unwrap(), &gate, [&first, &second, &ended], &hash);
+    holds_nothing_that_could_be_presented(&journal, &gate, [&first, &second, &ended], &hash);
+}
+
+/// What stands in the segments of a gate that runs.
+fn written_to_the_journal(folder: &Path) -> Vec<u8> {
+    let files = fs::read_dir(folder.join("data")).unwrap().map(|file| file.unwrap().path());
+    let segments = files.filter(|file| file.file_name().unwrap().to_str().unwrap().contains(".journal."));
+    segments.flat_map(|file| fs::read(file).unwrap()).collect()
+}
+
+#[track_caller]
+fn holds_nothing_that_could_be_presented(bytes: &[u8], gate: &Gate, pairs: [&Answer; 3], hash: &str) {
+    let second = pairs[1];
     // What is looked for would be found.
-    assert!(contains(&bytes, b"alice"));
+    assert!(contains(bytes, b"alice"));
     let session = second.claims("access_token")["sid"].as_str().unwrap().to_owned();
     assert!(
-        spellings(session.as_bytes()).iter().any(|spelling| contains(&bytes, spelling)) || {
-            contains(&bytes, &URL_SAFE_NO_PAD.decode(&session).unwrap())
+        spellings(session.as_bytes()).iter().any(|spelling| contains(bytes, spelling)) || {
+            contains(bytes, &URL_SAFE_NO_PAD.decode(&session).unwrap())
         }
     );
-    let mut secrets = [&first, &second, &ended].map(secrets_of).concat();
-    secrets.extend([b"wonderland".to_vec(), hash.into_bytes()]);
+    let mut secrets = pairs.map(secrets_of).concat();
+    secrets.extend([b"wonderland".to_vec(), hash.as_bytes().to_vec()]);
     let keys = secrets_of_keys(&gate.folder());
     assert_eq!(keys.len(), 3, "signing, refresh and fingerprint key");
     secrets.extend(keys);
     for secret in secrets {
         for spelling in spellings(&secret) {
-            assert!(!contains(&bytes, &spelling), "{}", String::from_utf8_lossy(&secret));
+            assert!(!contains(bytes, &spelling), "{}", String::from_utf8_lossy(&secret));
         }
     }
 }
@@ -97,7 +111,9 @@ fn nothing_else_is_left_in_the_data_directory_and_nothing_there_is_open_to_other
     let mut names: Vec<_> =
         fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
+    let segment = names.iter().position(|name| name.starts_with("sessions.journal.")).map(|at| names.remove(at));
     assert_eq!(names, ["keys", "lock", "sessions.snapshot"]);
+    assert_eq!(mode(&data.join(segment.unwrap())), 0o600);
     assert_eq!(mode(&data.join("keys")), 0o700);
     for file in fs::read_dir(data.join("keys")).unwrap() {
         assert_eq!(mode(&file.unwrap().path()), 0o600);
