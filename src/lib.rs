@@ -15,7 +15,7 @@
 //! - [`profile`]: the dialects of the token endpoints, over one engine
 //! - [`upstream`]: the other side: connections, header hygiene, streaming
 //! - [`account`]: who may sign in: users file, password work, guess limits
-//! - [`store`]: where sessions are remembered: memory, and the snapshot that survives us
+//! - [`store`]: where sessions are remembered: memory, and the snapshot and journal that survive us
 //! - [`token`]: the rules, pure: claims, verification, the session state machine
 //! - [`keys`]: signing keys and their files
 //!

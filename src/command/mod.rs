@@ -8,6 +8,7 @@ pub mod demo;
 mod hash_password;
 mod keygen;
 mod serve;
+mod store;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -29,7 +30,10 @@ Settings are read from defaults, then the file, then the environment, then these
 
 First steps:
   portcullis demo                                          see it work, nothing else needed
-  portcullis hash-password                                 make the password_hash of a user for users.toml";
+  portcullis hash-password                                 make the password_hash of a user for users.toml
+
+When something is wrong with the files:
+  portcullis store verify                                  say what is wrong, and whether a start would succeed";
 
 /// A gate in front of an HTTP API: validates the access JWT of every request, and issues, rotates and revokes those
 /// tokens itself
@@ -89,6 +93,9 @@ enum Verb {
     /// Make a secret or private key
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::KeygenArgs),
+    /// Look at the files of the store, and save what damaged ones still tell; also beside a running gate
+    #[command(subcommand)]
+    Store(store::StoreVerb),
 }
 
 fn key_value(text: &str) -> Result<(String, String), &'static str> {
@@ -110,10 +117,16 @@ pub fn main() -> ExitCode {
         Some(Verb::Demo(args)) => outcome(demo::run(args)),
         Some(Verb::HashPassword) => outcome(hash_password::run()),
         Some(Verb::Keygen(args)) => outcome(keygen::run(args)),
+        Some(Verb::Store(verb)) => store::run(verb),
     }
 }
 
 fn with_config(settings: &Settings, verb: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    configured(settings).map_or_else(|code| code, verb)
+}
+
+/// The configuration in effect; the exit code if it is wrong, which then has been told.
+fn configured(settings: &Settings) -> Result<Config, ExitCode> {
     let shortcuts =
         [("server.listen", &settings.listen), ("upstream.url", &settings.upstream), ("data_dir", &settings.data_dir)];
     let shortcuts = shortcuts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
@@ -122,13 +135,10 @@ fn with_config(settings: &Settings, verb: impl FnOnce(Config) -> ExitCode) -> Ex
         environment: config::process_environment(),
         flags: shortcuts.chain(settings.set.iter().cloned()).collect(),
     });
-    match loaded {
-        Ok(config) => verb(config),
-        Err(mistakes) => {
-            tell(&mistakes);
-            ExitCode::from(CONFIGURATION)
-        }
-    }
+    loaded.map_err(|mistakes| {
+        tell(&mistakes);
+        ExitCode::from(CONFIGURATION)
+    })
 }
 
 fn tell(mistakes: &[Mistake]) {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::support::{Ended, Run, Start, Upstream, user};
 
-const COMMANDS: [&str; 6] = ["serve", "check", "config", "demo", "hash-password", "keygen"];
+const COMMANDS: [&str; 7] = ["serve", "check", "config", "demo", "hash-password", "keygen", "store"];
 
 #[track_caller]
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
@@ -47,6 +47,12 @@ fn wrong_usage_is_told_apart_from_all_else() {
         &["keygen", "--algorithm", "none"],
         &["demo", "--listen", "nowhere"],
         &["hash-password", "the-password-as-an-argument"],
+        &["store"],
+        &["store", "salvage"],
+        &["store", "verify", "here", "--data-dir", "there"],
+        &["store", "inspect", "--session", "no-id"],
+        &["store", "inspect", "--from", "1"],
+        &["store", "inspect", "--tombstones", "--subject", "alice"],
     ] {
         let ended = run(folder.path(), arguments).expect(2);
         assert!(ended.stderr.contains("Usage:") || ended.stderr.contains("--help"), "{arguments:?}: {ended:#?}");

@@ -1,0 +1,74 @@
+//! What `--help` of the commands says behind their flags.
+//!
+//! Guarantees: each has examples; the names of fields that `export` prints are promised here.
+//! Does not know: how wide the terminal is. Prose is one line for each paragraph, and folded where it is shown.
+
+pub(super) const VERIFY: &str = "\
+Prints one line for each file: its format version, how many records, their sequence numbers, its length, and \
+whether all of it can be read. Then what a start would leave out, and what it would find. A torn end of the \
+newest segment is what a crash leaves of changes that nobody was told of: a note, no damage. Where a start would \
+fail this does, with the same message, and the other damage stands in the lines of the files. Keys and users are \
+looked at by `portcullis check`.
+
+Examples:
+  portcullis store verify                             the configured data_dir
+  portcullis store verify /backup/portcullis          a copy, without any configuration
+  portcullis store verify --config /etc/portcullis.toml";
+
+pub(super) const INSPECT: &str = "\
+Without a filter: how many sessions, users and ended sessions there are, the newest change, the next sequence \
+number, and the bytes and age of the files. With a filter: each session with all its fields, under the names \
+that `portcullis store export --help` explains. The files hold no token and nothing that could be presented as \
+one; they do hold names, addresses and devices.
+
+The journal holds what has changed since the last snapshot, one record for each change, with the session as it \
+was from then on. What cannot be read there is listed where it stands.
+
+Examples:
+  portcullis store inspect
+  portcullis store inspect --subject alice
+  portcullis store inspect --session 6PzFm0Qk3uVb1xYt    named as in the log and in tokens (sid)
+  portcullis store inspect --journal --from 5310 --json";
+
+pub(super) const EXPORT: &str = "\
+One JSON object per line: first the sessions, oldest first, then the ended ones. New fields may come; these \
+stay:
+
+  kind               \"session\"
+  id, parent         of the session, and of the one whose token minted it, or null
+  subject, profile   the user's name; the dialect of the token endpoints
+  scopes, granted    as granted at sign-in, and what the present access token carries
+  access_ttl         seconds
+  device             {\"id\", \"name\"} as the client said, or null
+  address            of the last sign-in or refresh as far as it is recorded, or null
+  created_at, rotated_at, idle_expires_at, expires_at
+                     RFC 3339, UTC; the session ends with the earlier one of the last two
+  expired            whether it has
+  generation         how often it was refreshed
+  access_floor       access tokens of generations below this are refused
+  kid                the key that signed the present pair
+  credential         a keyed fingerprint of the password's hash, 16 hexadecimal digits
+  in_doubt           whether the token before may be presented again, as the disk had failed
+
+  kind               \"tombstone\": an ended session whose access tokens may still be about
+  id, until          RFC 3339, UTC: until when it is remembered
+
+Examples:
+  portcullis store export > sessions.jsonl
+  portcullis store export | jq -r 'select(.kind == \"session\") | .subject' | sort | uniq -c";
+
+pub(super) const SALVAGE: &str = "\
+For files that a start refuses and of which there is no backup. Reads over what cannot be read, and writes all \
+the rest as a snapshot into a directory that must be empty or not exist. Nothing is changed where it reads. Says \
+what was skipped, and how many changes are missing. Among those may be the end of a session, which then lives \
+again, or a refresh, whose used token then works once more. Where that matters, end the sessions in question by \
+new passwords.
+
+Keys are not copied, and a start refuses sessions without their keys: copy them as well.
+
+Examples:
+  portcullis store salvage --to rescued
+  cp -a data/keys rescued/
+  portcullis serve --data-dir rescued
+
+Exit code 3: written, but something was skipped or is missing. With 0 nothing is lost.";

@@ -1,0 +1,125 @@
+//! `portcullis store`: looking at the files of the store without a gate, and saving what damaged ones still tell.
+//!
+//! Guarantees: nothing in the directory is changed, made or deleted, and no gate is kept from running on it; what cannot
+//! be read is told with the words of a start, so with file, byte and what to do.
+//! Does not know: formats, and what a session may do.
+
+mod contents;
+mod export;
+mod help;
+mod inspect;
+mod journal;
+mod place;
+mod salvage;
+mod step;
+mod verify;
+mod view;
+
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::observe::chain;
+use crate::store::files::FilesError;
+
+use super::EXIT_CODES;
+use place::Place;
+
+/// Salvaged, but not everything.
+const SKIPPED: u8 = 3;
+
+/// Look at the files of the store, and save what damaged ones still tell; beside a running gate, too
+#[derive(Debug, clap::Subcommand)]
+#[command(after_help = format!("{EXIT_CODES} `salvage` also: 3 something is lost."))]
+pub(super) enum StoreVerb {
+    /// Read all files, say what is wrong with each, and whether a start would succeed
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", help::VERIFY))]
+    Verify {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Print what the files tell: a summary, single sessions, or the journal record by record
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", help::INSPECT))]
+    Inspect {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        filter: inspect::Filter,
+    },
+    /// Print all sessions and ends as JSON, one per line, for other tools
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", help::EXPORT))]
+    Export {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Write a new directory with all that can still be read
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", help::SALVAGE))]
+    Salvage {
+        #[command(flatten)]
+        place: Place,
+        /// The directory to write, which must be empty or not exist
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+enum StoreError {
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    #[error("{}: there is no such directory", .0.display())]
+    Nowhere(PathBuf),
+    #[error("{}: not a directory", .0.display())]
+    NotADirectory(PathBuf),
+    #[error("{}: cannot {what}", path.display())]
+    Io {
+        path: PathBuf,
+        what: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{}: no session {id} is known here", directory.display())]
+    Unknown { directory: PathBuf, id: crate::token::SessionId },
+    #[error("{}: not empty, and nothing is written over", .0.display())]
+    Occupied(PathBuf),
+    #[error("{}: lies in the directory that is read, where nothing is changed", .0.display())]
+    Within(PathBuf),
+    #[error("{}: neither a snapshot nor a journal is here, so there is nothing to save", .0.display())]
+    Nothing(PathBuf),
+    #[error("cannot write to standard output")]
+    Output(#[from] io::Error),
+}
+
+/// Runs a command and tells how it went.
+pub(super) fn run(verb: StoreVerb) -> ExitCode {
+    let (StoreVerb::Verify { place }
+    | StoreVerb::Inspect { place, .. }
+    | StoreVerb::Export { place }
+    | StoreVerb::Salvage { place, .. }) = &verb;
+    let directory = match place.directory() {
+        Ok(directory) => directory,
+        Err(code) => return code,
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let done = place::look(&directory).and_then(|()| match verb {
+        StoreVerb::Verify { .. } => verify::run(&directory, &mut out).map(|()| ExitCode::SUCCESS),
+        StoreVerb::Inspect { filter, .. } => inspect::run(&directory, &filter, &mut out).map(|()| ExitCode::SUCCESS),
+        StoreVerb::Export { .. } => export::run(&directory, &mut out).map(|()| ExitCode::SUCCESS),
+        StoreVerb::Salvage { to, .. } => {
+            let lossless = salvage::run(&directory, &to, &mut out)?;
+            Ok(if lossless { ExitCode::SUCCESS } else { ExitCode::from(SKIPPED) })
+        }
+    });
+    // What was found out before something failed stands before the reason.
+    match done.and_then(|code| Ok(out.flush().map(|()| code)?)) {
+        Ok(code) => code,
+        // Whoever reads has read enough.
+        Err(StoreError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = out.flush();
+            eprintln!("portcullis: {}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
