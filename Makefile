@@ -1,8 +1,10 @@
 # Everything a newcomer needs: `make demo` shows it work, `make test` proves it.
 
 CARGO ?= cargo
+# Of each kind of storm.
+KILLS ?= 40
 
-.PHONY: help demo test test-deps clients check bench bench-instructions bench-micro
+.PHONY: help demo test test-deps clients crash-test check bench bench-instructions bench-micro
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -14,11 +16,21 @@ test: clients ## All tests; what a missing tool keeps from running shows as igno
 	$(CARGO) test --locked
 
 test-deps: ## Install what other people's clients and bench-instructions need (Debian packages; needs root)
-	@(for tool in curl python3 node npm openssl valgrind vgdb; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
-	  { apt-get update -q && apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm openssl valgrind; }
+	@(for tool in curl python3 node npm openssl strace valgrind vgdb; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
+	  { apt-get update -q && apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm openssl strace valgrind; }
 
 clients: ## Prepare other people's clients under target/clients (nothing is installed elsewhere)
 	@sh tests/clients/prepare.sh
+
+crash-test: ## Kill the gate 240 times and more, and ask for what it had acknowledged (KILLS=100: so often in each storm)
+	@mkdir -p target
+	@(PORTCULLIS_CRASH_KILLS=$(KILLS) $(CARGO) test --locked --test it crash:: -- --nocapture --test-threads=1 2>&1; \
+	  echo "ended with $$?") | tee target/crash-test.log
+	@awk '/^storm .* kills, / { sub(/.*: /, ""); kills += $$1; rotations += $$3; sessions += $$5; violations += $$8 } \
+	  /^ended with / { status = $$3 } \
+	  END { if (status) { print "crash-test: failed, see above"; exit 1 } \
+	    print "crash-test: " kills " kills, " rotations " rotations, " sessions " sessions examined, violations: " violations }' \
+	  target/crash-test.log
 
 check: ## What has to hold before a change lands: format, lints, docs, licences, tests
 	$(CARGO) fmt --check

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -24,6 +25,26 @@ fn main() {
         println!("cargo::rerun-if-changed={}", stamp.display());
         tell(cfg, stamp.exists(), required, &format!("the {part} clients are not prepared: make clients"));
     }
+    // No tool that could be installed, but rights that a machine may well deny: never required.
+    tell("can_mount", can_mount(), false, "");
+    tell("can_strace", can_strace(), false, "");
+}
+
+/// Whether file systems can be mounted: in a view of its own, which goes with the command.
+fn can_mount() -> bool {
+    let Some(folder) = env::var_os("OUT_DIR") else { return false };
+    succeeds(Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "-o", "size=64k", "none"]).arg(folder))
+        && succeeds(Command::new("sh").args(["-c", "test $(id -u) = 0"]))
+}
+
+/// Whether strace may look at a process that it has not started.
+fn can_strace() -> bool {
+    succeeds(Command::new("sh").args(["-c", "sleep 0.2 & strace -qq -o /dev/null -p $!"]))
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
 }
 
 fn tell(cfg: &str, found: bool, required: bool, missing: &str) {

@@ -5,6 +5,9 @@
 mod support;
 
 mod clients;
+mod crash;
+#[cfg(target_os = "linux")]
+mod disk;
 mod headers;
 mod input;
 mod paths;
@@ -14,6 +17,7 @@ mod sessions;
 mod skew;
 mod smoke;
 mod start;
+mod store;
 mod tokens;
 mod upstream;
 mod users;

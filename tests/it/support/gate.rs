@@ -216,6 +216,16 @@ impl Gate {
         until(part, || self.log().into_iter().find(|line| line.contains(part)))
     }
 
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as nothing can be caught, and returns when it has ended.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
         assert!(status.success());

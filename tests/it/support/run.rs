@@ -34,6 +34,19 @@ impl Run {
         Self { command, input: Vec::new() }
     }
 
+    /// With a limit of zero bytes on every file that it writes.
+    pub fn writing_nothing(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = command(folder);
+        let binary = command.get_program().to_owned();
+        let environment: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
+        command = Command::new("sh");
+        command.current_dir(folder).args(["-c", "ulimit -f 0 && exec \"$@\"", "sh"]).arg(binary).args(arguments);
+        for name in environment {
+            command.env_remove(name);
+        }
+        Self { command, input: Vec::new() }
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
