@@ -54,6 +54,7 @@ impl Stage {
             ("data_dir", path(self.directory.join("data"))),
             ("users.file", path(self.users())),
             ("server.listen", listen.to_string()),
+            ("admin.listen", String::new()),
             // Long enough for the walk's own calls; nobody should feel a need to press Ctrl-C twice.
             ("server.drain_timeout", "2s".to_owned()),
             ("upstream.url", format!("http://{upstream}")),
