@@ -93,7 +93,7 @@ enum Verb {
     /// Make a secret or private key
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::KeygenArgs),
-    /// Look at the files of the store, and save what damaged ones still tell; also beside a running gate
+    /// Look at the files of the store, also beside a running gate; save what damaged ones still tell; restore a backup
     #[command(subcommand)]
     Store(store::StoreVerb),
 }

@@ -76,6 +76,7 @@ pub struct Verified {
     pub scopes: Scopes,
     pub roles: Vec<String>,
     pub id: TokenId,
+    pub issued_at: Timestamp,
     pub not_before: Timestamp,
     pub expires_at: Timestamp,
 }
@@ -151,11 +152,12 @@ pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> R
         scopes: claims.scopes,
         roles: claims.roles,
         id: claims.jti.parse().map_err(|_| TokenError::Kind)?,
+        issued_at: Timestamp::from_secs(claims.iat),
         not_before: Timestamp::from_secs(claims.nbf),
         expires_at: Timestamp::from_secs(claims.exp),
     };
     verified.check_time(now, policy)?;
-    if Timestamp::from_secs(claims.iat) > now + policy.leeway {
+    if verified.issued_at > now + policy.leeway {
         return Err(TokenError::IssuedInFuture);
     }
     // An id has one spelling: what begins with the text of the session's is of that session.

@@ -13,6 +13,7 @@ mod id;
 mod pair;
 mod policy;
 pub mod refresh;
+mod restoration;
 mod scope;
 mod session;
 mod time;
@@ -23,6 +24,8 @@ pub use error::TokenError;
 pub use id::{NotAnId, SessionId, Subject, TokenId, TokenKind};
 pub use pair::Pair;
 pub use policy::{AccessOverlap, OnReuse, Policy};
+pub use refresh::Refreshing;
+pub use restoration::{Restoration, Restorations};
 pub use scope::{ALL_ANY, Scopes, TOKENS_MANAGE, TOKENS_REFRESH};
 pub use session::{
     AccessStanding, CredentialVersion, Device, Presented, Profile, Rotation, RotationRefusal, SETTLE, Session,

@@ -32,9 +32,18 @@ struct Written<'a> {
 struct Read<'a> {
     #[serde(borrow)]
     iss: Cow<'a, str>,
+    iat: u64,
     exp: u64,
     #[serde(borrow)]
     jti: Cow<'a, str>,
+}
+
+/// What an authentic refresh token says that has not expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refreshing {
+    pub id: TokenId,
+    /// A whole second.
+    pub issued_at: Timestamp,
 }
 
 /// The refresh token of the session's current generation.
@@ -61,7 +70,7 @@ pub fn mint(session: &Session, key: &SigningKey, policy: &Policy) -> Result<Stri
 ///
 /// # Errors
 /// The first check that failed. [`TokenError::AccessPresented`] only for an *authentic* access token.
-pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> Result<TokenId, TokenError> {
+pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> Result<Refreshing, TokenError> {
     let envelope = Envelope::open(token, policy.max_token_bytes)?;
     let (key, typ) = envelope.header(ring)?;
     if typ != REFRESH_TYPE {
@@ -80,5 +89,5 @@ pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> R
     if id.kind != TokenKind::Refresh {
         return Err(TokenError::Kind);
     }
-    Ok(id)
+    Ok(Refreshing { id, issued_at: Timestamp::from_secs(claims.iat) })
 }

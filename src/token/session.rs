@@ -74,6 +74,9 @@ pub struct Session {
     /// Nobody can say whether the rotation to this generation was on the disk when its client was told to try again: the
     /// parent may be presented once more, whatever the retry window says.
     pub in_doubt: bool,
+    /// If the store was restored between the generation before the current one and the current one: the second in which
+    /// that one was issued. It may be an adopted one, and others may bear its number.
+    pub outlived: Option<Timestamp>,
 }
 
 /// What the user behind a session may have at this moment.
@@ -88,6 +91,8 @@ pub struct Standing {
 pub struct Presented {
     pub session: SessionId,
     pub generation: u32,
+    /// Its `iat`: a whole second.
+    pub issued_at: Timestamp,
     pub profile: Profile,
     /// When the request that carried it had reached us.
     pub arrived_at: Timestamp,
@@ -123,6 +128,8 @@ pub enum RotationRefusal {
     OtherProfile,
     /// Newer than the store knows: the store was rolled back, or worse.
     Ahead,
+    /// Issued in the time that a restored store has lost, and not to be adopted.
+    Lost,
 }
 
 /// Whether an access token of some generation still counts.
@@ -192,6 +199,7 @@ impl Session {
             self.granted = self.scopes.within(&user.scopes);
             self.kid = Arc::clone(kid);
             self.in_doubt = false;
+            self.outlived = None;
             return Rotation::Rotated(Box::new(self.clone()));
         }
         if presented.generation > self.generation {

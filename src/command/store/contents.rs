@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::clock;
 use crate::store::files::{FilesError, Known, Recovered, Replayed};
-use crate::token::{Session, SessionId, Timestamp};
+use crate::token::{Restorations, Session, SessionId, Timestamp};
 
 use super::place;
 
@@ -16,6 +16,7 @@ pub(super) struct Contents {
     pub sessions: Vec<Session>,
     /// The one that is forgotten next first.
     pub tombstones: Vec<(SessionId, Timestamp)>,
+    pub restorations: Restorations,
     pub recovered: Recovered,
     /// As a gate would have it: never behind the newest record.
     pub now: Timestamp,
@@ -28,7 +29,8 @@ pub(super) fn read(directory: &Path) -> Result<Contents, FilesError> {
     let in_use = place::is_in_use(directory);
     let (memory, recovered) = place::read::<Replayed>(directory)?;
     let (mut sessions, mut tombstones) = (Vec::new(), Vec::new());
-    for (id, known) in memory.entries {
+    let Replayed { entries, restorations } = memory;
+    for (id, known) in entries {
         match known {
             Known::Live(session) => sessions.push(*session),
             Known::Ended { until } => tombstones.push((id, until)),
@@ -37,7 +39,7 @@ pub(super) fn read(directory: &Path) -> Result<Contents, FilesError> {
     sessions.sort_unstable_by_key(|session| (session.created_at, session.id));
     tombstones.sort_unstable_by_key(|(id, until)| (*until, *id));
     let now = clock::wall().max(recovered.newest);
-    Ok(Contents { sessions, tombstones, recovered, now, in_use })
+    Ok(Contents { sessions, tombstones, restorations, recovered, now, in_use })
 }
 
 impl Contents {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::StoreError;
 use super::contents;
-use super::view::{SessionView, TombstoneView};
+use super::view::{RestorationView, SessionView, TombstoneView};
 
 pub(super) fn run(directory: &Path, out: &mut impl Write) -> Result<(), StoreError> {
     let contents = contents::read(directory)?;
@@ -20,6 +20,9 @@ pub(super) fn run(directory: &Path, out: &mut impl Write) -> Result<(), StoreErr
     }
     for (id, until) in &contents.tombstones {
         line(out, &TombstoneView::new(*id, *until))?;
+    }
+    for restoration in contents.restorations.iter() {
+        line(out, &RestorationView::new(restoration))?;
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ Examples:
   portcullis store inspect --journal --from 5310 --json";
 
 pub(super) const EXPORT: &str = "\
-One JSON object per line: first the sessions, oldest first, then the ended ones. New fields may come; these \
+One JSON object per line: first the sessions, oldest first, then the ended ones, then the restorations in force. New fields may come; these \
 stay:
 
   kind               \"session\"
@@ -49,9 +49,15 @@ stay:
   kid                the key that signed the present pair
   credential         a keyed fingerprint of the password's hash, 16 hexadecimal digits
   in_doubt           whether the token before may be presented again, as the disk had failed
+  outlived           RFC 3339: the store was restored since the token before, which is of then; or null
 
   kind               \"tombstone\": an ended session whose access tokens may still be about
   id, until          RFC 3339, UTC: until when it is remembered
+
+  kind               \"restoration\": of what was issued in its lost time there is no record
+  backup, restored   RFC 3339, UTC: from the newest record of the backup to the restoration
+  adopt              whether lost tokens are taken as they are
+  revoked_after      RFC 3339: what was issued from then to the restoration is refused, or null
 
 Examples:
   portcullis store export > sessions.jsonl
@@ -72,3 +78,24 @@ Examples:
   portcullis serve --data-dir rescued
 
 Exit code 3: written, but something was skipped or is missing. With 0 nothing is lost.";
+
+pub(super) const RESTORE: &str = "\
+Works on the data directory of a gate that is stopped. Reads all of BACKUP; if any of it is damaged, nothing is \
+changed. Then writes it as the new snapshot, and moves the old files into a folder replaced-TIME in the data \
+directory. Keys stay. Says what was restored and what is lost, and how to go on.
+
+The lost time is from the backup's newest record until now. Of what was issued in it there is no record, so it is \
+refused: clients whose refresh token is of that time have to sign in again, the others refresh as ever. What was \
+revoked in that time lives again.
+
+With --adopt tokens of the lost time are taken as they are: access tokens until they expire, and of each session one \
+refresh token, the first that is presented, if the session was not refreshed since. For a loss without a break-in.
+
+--revoke-issued-after refuses what was issued after that time and until now, with --adopt as well, and ends the \
+sessions of the backup that were begun or refreshed after it: for tokens that were stolen or revoked since.
+
+Examples:
+  portcullis store restore --from /backup/portcullis
+  portcullis store restore --from /backup/portcullis --adopt
+  portcullis store restore --from /backup/portcullis --revoke-issued-after 2026-11-22T12:00:00Z
+  portcullis store restore --from data/replaced-20261122T124638Z    take it back";

@@ -17,7 +17,7 @@ use super::StoreError;
 use super::contents::{self, Contents};
 use super::export::line;
 use super::journal;
-use super::view::{SessionView, TombstoneView, rfc3339};
+use super::view::{RestorationView, SessionView, TombstoneView, rfc3339};
 
 /// What to print instead of a summary.
 #[derive(Debug, clap::Args)]
@@ -87,6 +87,7 @@ struct Summary {
     /// Who has a live session.
     users: usize,
     tombstones: usize,
+    restorations: Vec<RestorationView>,
     newest_change: Option<String>,
     next_sequence: u64,
     snapshot: Option<Snapshot>,
@@ -110,7 +111,7 @@ struct Journal {
 
 impl Summary {
     fn new(directory: &Path, contents: &Contents) -> Result<Self, FilesError> {
-        let Contents { sessions, tombstones, recovered, now, in_use } = contents;
+        let Contents { sessions, tombstones, restorations, recovered, now, in_use } = contents;
         let length = |file: &Path| file.metadata().map_or(0, |metadata| metadata.len());
         let live: Vec<_> = sessions.iter().filter(|session| !session.expired(*now)).collect();
         let file = directory.join(files::SNAPSHOT);
@@ -130,6 +131,7 @@ impl Summary {
             expired: sessions.len() - live.len(),
             users: live.iter().map(|session| &session.subject).collect::<HashSet<_>>().len(),
             tombstones: tombstones.len(),
+            restorations: restorations.iter().map(RestorationView::new).collect(),
             newest_change: (recovered.newest.as_micros() > 0).then(|| rfc3339(recovered.newest)),
             next_sequence: recovered.next,
             snapshot,
@@ -147,6 +149,9 @@ impl Display for Summary {
         writeln!(f, "sessions       {} live, {} expired", self.live, self.expired)?;
         writeln!(f, "users          {} with a live session", self.users)?;
         writeln!(f, "tombstones     {}", self.tombstones)?;
+        for restoration in &self.restorations {
+            writeln!(f, "{restoration}")?;
+        }
         writeln!(f, "newest change  {}", self.newest_change.as_deref().unwrap_or("none"))?;
         writeln!(f, "next sequence  {}", self.next_sequence)?;
         match &self.snapshot {

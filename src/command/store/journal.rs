@@ -60,6 +60,7 @@ enum Line {
     Session { sequence: u64, session: String, subject: String, generation: u32, rotated_at: String },
     Tombstone { sequence: u64, session: String, until: String },
     Pulse { sequence: u64, at: String },
+    Restored { sequence: u64, restored_at: String },
     Unreadable { file: String, offset: u64, bytes: u64, why: String },
 }
 
@@ -77,6 +78,7 @@ impl Line {
                 Self::Tombstone { sequence, session: id.to_string(), until: rfc3339(*until) }
             }
             Record::Pulse { at } => Self::Pulse { sequence, at: rfc3339(*at) },
+            Record::Restored(it) => Self::Restored { sequence, restored_at: rfc3339(it.restored) },
         }
     }
 }
@@ -91,6 +93,7 @@ impl fmt::Display for Line {
                 write!(f, "{sequence}  tombstone  {session}  until {until}")
             }
             Self::Pulse { sequence, at } => write!(f, "{sequence}  pulse      {at}"),
+            Self::Restored { sequence, restored_at } => write!(f, "{sequence}  restored   {restored_at}"),
             Self::Unreadable { file, offset, bytes, why } => {
                 write!(f, "unreadable  {file}: byte {offset}, {bytes} bytes: {why}")
             }

@@ -1,7 +1,8 @@
-//! `portcullis store`: looking at the files of the store without a gate, and saving what damaged ones still tell.
+//! `portcullis store`: looking at the files of the store without a gate, saving what damaged ones still tell, and
+//! restoring an older copy.
 //!
-//! Guarantees: nothing in the directory is changed, made or deleted, and no gate is kept from running on it; what cannot
-//! be read is told with the words of a start, so with file, byte and what to do.
+//! Guarantees: but for `restore`, nothing in the directory is changed, made or deleted, and no gate is kept from running on
+//! it; what cannot be read is told with the words of a start, so with file, byte and what to do.
 //! Does not know: formats, and what a session may do.
 
 mod contents;
@@ -10,6 +11,7 @@ mod help;
 mod inspect;
 mod journal;
 mod place;
+mod restore;
 mod salvage;
 mod step;
 mod verify;
@@ -28,7 +30,7 @@ use place::Place;
 /// Salvaged, but not everything.
 const SKIPPED: u8 = 3;
 
-/// Look at the files of the store, and save what damaged ones still tell; beside a running gate, too
+/// Look at the files of the store, also beside a running gate; save what damaged ones still tell; restore a backup
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = format!("{EXIT_CODES} `salvage` also: 3 something is lost."))]
 pub(super) enum StoreVerb {
@@ -51,6 +53,14 @@ pub(super) enum StoreVerb {
     Export {
         #[command(flatten)]
         place: Place,
+    },
+    /// Put a backup in the place of the store, and refuse the tokens that it does not know
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", help::RESTORE))]
+    Restore {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        how: restore::How,
     },
     /// Write a new directory with all that can still be read
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", help::SALVAGE))]
@@ -87,6 +97,16 @@ enum StoreError {
     Within(PathBuf),
     #[error("{}: neither a snapshot nor a journal is here, so there is nothing to save", .0.display())]
     Nothing(PathBuf),
+    #[error("{}: neither a snapshot nor a journal is here, so there is nothing to restore", .0.display())]
+    NothingToRestore(PathBuf),
+    #[error("{}: a gate is running here; {what}", directory.display())]
+    InUse { directory: PathBuf, what: &'static str },
+    #[error("{}: the backup must be another directory than the one that is restored", .0.display())]
+    Itself(PathBuf),
+    #[error("{}: has been restored too often for its sessions to be told apart; move the snapshot and the journal away", .0.display())]
+    TooOften(PathBuf),
+    #[error("--revoke-issued-after lies in the future, so nothing was issued after it")]
+    Future,
     #[error("cannot write to standard output")]
     Output(#[from] io::Error),
 }
@@ -96,16 +116,20 @@ pub(super) fn run(verb: StoreVerb) -> ExitCode {
     let (StoreVerb::Verify { place }
     | StoreVerb::Inspect { place, .. }
     | StoreVerb::Export { place }
+    | StoreVerb::Restore { place, .. }
     | StoreVerb::Salvage { place, .. }) = &verb;
     let directory = match place.directory() {
         Ok(directory) => directory,
         Err(code) => return code,
     };
     let mut out = BufWriter::new(io::stdout().lock());
-    let done = place::look(&directory).and_then(|()| match verb {
+    // What is restored may be all that there is.
+    let there = if matches!(verb, StoreVerb::Restore { .. }) { Ok(()) } else { place::look(&directory) };
+    let done = there.and_then(|()| match verb {
         StoreVerb::Verify { .. } => verify::run(&directory, &mut out).map(|()| ExitCode::SUCCESS),
         StoreVerb::Inspect { filter, .. } => inspect::run(&directory, &filter, &mut out).map(|()| ExitCode::SUCCESS),
         StoreVerb::Export { .. } => export::run(&directory, &mut out).map(|()| ExitCode::SUCCESS),
+        StoreVerb::Restore { how, .. } => restore::run(&directory, &how, &mut out).map(|()| ExitCode::SUCCESS),
         StoreVerb::Salvage { to, .. } => {
             let lossless = salvage::run(&directory, &to, &mut out)?;
             Ok(if lossless { ExitCode::SUCCESS } else { ExitCode::from(SKIPPED) })

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock;
 use crate::store::files::{self, Recovered, Replay};
-use crate::token::{Session, SessionId, Timestamp};
+use crate::token::{Restoration, Session, SessionId, Timestamp};
 
 use super::StoreError;
 use super::place;
@@ -97,4 +97,6 @@ impl Replay for Nothing {
     fn session(&mut self, _: Box<Session>) {}
 
     fn tombstone(&mut self, _: SessionId, _: Timestamp) {}
+
+    fn restored(&mut self, _: Restoration) {}
 }

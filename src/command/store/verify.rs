@@ -12,7 +12,7 @@ use std::path::Path;
 
 use crate::observe::chain;
 use crate::store::files::{self, FilesError, Notice, Recovered, Replay, Segment, SegmentReader, SnapshotReader};
-use crate::token::{Session, SessionId, Timestamp};
+use crate::token::{Restoration, Session, SessionId, Timestamp};
 
 use super::StoreError;
 use super::place;
@@ -172,4 +172,6 @@ impl Replay for Tally {
     fn tombstone(&mut self, id: SessionId, _: Timestamp) {
         self.0.insert(id, false);
     }
+
+    fn restored(&mut self, _: Restoration) {}
 }

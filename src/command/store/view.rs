@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::token::{Device, Profile, Scopes, Session, SessionId, Timestamp};
+use crate::token::{Device, Profile, Restoration, Scopes, Session, SessionId, Timestamp};
 
 #[derive(Serialize)]
 pub(super) struct SessionView<'a> {
@@ -33,6 +33,7 @@ pub(super) struct SessionView<'a> {
     kid: &'a str,
     credential: String,
     in_doubt: bool,
+    outlived: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -40,6 +41,27 @@ pub(super) struct TombstoneView {
     kind: &'static str,
     id: String,
     until: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct RestorationView {
+    kind: &'static str,
+    backup: String,
+    restored: String,
+    adopt: bool,
+    revoked_after: Option<String>,
+}
+
+impl RestorationView {
+    pub(super) fn new(restoration: &Restoration) -> Self {
+        Self {
+            kind: "restoration",
+            backup: rfc3339(restoration.backup),
+            restored: rfc3339(restoration.restored),
+            adopt: restoration.adopt,
+            revoked_after: restoration.revoked_after.map(rfc3339),
+        }
+    }
 }
 
 impl<'a> SessionView<'a> {
@@ -67,6 +89,7 @@ impl<'a> SessionView<'a> {
             kid: &session.kid,
             credential: session.credential.0.iter().map(|byte| format!("{byte:02x}")).collect(),
             in_doubt: session.in_doubt,
+            outlived: session.outlived.map(rfc3339),
         }
     }
 }
@@ -98,7 +121,19 @@ impl fmt::Display for SessionView<'_> {
         writeln!(f, "  access_floor     {}", self.access_floor)?;
         writeln!(f, "  kid              {:?}", self.kid)?;
         writeln!(f, "  credential       {}", self.credential)?;
-        write!(f, "  in_doubt         {}", self.in_doubt)
+        writeln!(f, "  in_doubt         {}", self.in_doubt)?;
+        write!(f, "  outlived         {}", self.outlived.as_deref().unwrap_or("none"))
+    }
+}
+
+impl fmt::Display for RestorationView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lost = if self.adopt { "adopted" } else { "refused" };
+        write!(f, "restored       lost {} to {}, {lost}", self.backup, self.restored)?;
+        match &self.revoked_after {
+            Some(after) => write!(f, ", revoked after {after}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -139,9 +174,11 @@ mod tests {
     #[test]
     fn every_field_is_promised_by_the_help_and_every_promise_is_kept() {
         let session = session(1, "alice", T0, &policy());
+        let restoration = Restoration { backup: T0, restored: T0, adopt: true, revoked_after: None, sessions_end: T0 };
         let views = [
             serde_json::to_value(SessionView::new(&session, T0)).unwrap(),
             serde_json::to_value(TombstoneView::new(session.id, T0)).unwrap(),
+            serde_json::to_value(RestorationView::new(&restoration)).unwrap(),
         ];
         let written: BTreeSet<_> = views.iter().flat_map(|view| view.as_object().unwrap().keys()).collect();
         let lines = EXPORT.lines().filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
@@ -157,7 +194,7 @@ mod tests {
         session.subject = Subject::new(text);
         session.device = Some(Box::new(Device { id: Some(text.into()), name: Some(text.into()) }));
         let spelled = SessionView::new(&session, T0).to_string();
-        assert_eq!(spelled.lines().count(), 19, "{spelled}");
+        assert_eq!(spelled.lines().count(), 20, "{spelled}");
         assert!(!spelled.contains(|c: char| (c.is_control() && c != '\n') || ('\u{2028}'..='\u{202e}').contains(&c)));
     }
 }

@@ -53,6 +53,7 @@ fn present(session: &mut Session, row: &Row, policy: &Policy) -> Rotation {
     let presented = Presented {
         session: session.id,
         generation: row.generation,
+        issued_at: T0,
         profile: Profile::Smsgate,
         arrived_at: moved(T0, row.arrived),
         address: None,
@@ -208,6 +209,7 @@ fn a_rotation_moves_what_it_must_and_leaves_the_rest() {
     let presented = Presented {
         session: session.id,
         generation: 5,
+        issued_at: T0,
         profile: Profile::Smsgate,
         arrived_at: moved(T0, LATER - 1),
         address,

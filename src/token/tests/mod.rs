@@ -61,6 +61,7 @@ pub(crate) fn session(id: u64, subject: &str, now: Timestamp, policy: &Policy) -
         parent: None,
         access_floor: 0,
         in_doubt: false,
+        outlived: None,
     }
 }
 
@@ -92,13 +93,15 @@ fn what_is_minted_verifies_with_every_algorithm() {
             scopes: session.granted.clone(),
             roles: Vec::new(),
             id: TokenId { session: session.id, generation: 0, kind: TokenKind::Access },
+            issued_at: T0,
             not_before: T0,
             expires_at: T0 + policy.access_ttl,
         };
         assert_eq!(verified, expected, "{algorithm}");
         assert_eq!((pair.id, pair.expires_at), (verified.id, verified.expires_at), "{algorithm}");
         let refresh = refresh::verify(&pair.refresh_token, &ring, &policy, T0).unwrap();
-        assert_eq!(refresh, TokenId { kind: TokenKind::Refresh, ..pair.id }, "{algorithm}");
+        let id = TokenId { kind: TokenKind::Refresh, ..pair.id };
+        assert_eq!(refresh, Refreshing { id, issued_at: T0 }, "{algorithm}");
     }
 }
 
@@ -149,6 +152,7 @@ fn a_retry_mints_the_same_pair_again() {
             let presented = Presented {
                 session: session.id,
                 generation: 0,
+                issued_at: T0,
                 profile: session.profile,
                 arrived_at: now,
                 address: None,

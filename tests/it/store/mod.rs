@@ -2,6 +2,7 @@
 
 mod export;
 mod inspect;
+mod restore;
 mod salvage;
 mod verify;
 
