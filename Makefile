@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Of each kind of storm.
 KILLS ?= 40
 
-.PHONY: help demo test test-deps clients crash-test check bench bench-instructions bench-micro
+.PHONY: help demo test test-deps clients crash-test check bench bench-instructions bench-micro bench-store
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -49,3 +49,6 @@ bench-instructions: ## Instructions per request against bench/instructions.txt (
 
 bench-micro: ## What single steps of a request cost
 	$(CARGO) bench --locked --bench micro
+
+bench-store: ## Durable refreshes, memory, starts, and what snapshots cost others (ARGS="--sessions 10000000")
+	$(CARGO) bench --locked --bench store -- $(ARGS)
