@@ -24,6 +24,11 @@ impl Clock {
         Self { floor: AtomicU64::new(floor.as_micros()) }
     }
 
+    /// From now on it does not run behind `at`.
+    pub fn reach(&self, at: Timestamp) {
+        self.floor.fetch_max(at.as_micros(), Ordering::Relaxed);
+    }
+
     pub fn now(&self) -> Timestamp {
         let wall = wall().as_micros();
         let floor = self.floor.load(Ordering::Relaxed);
@@ -52,6 +57,15 @@ mod tests {
     fn time_does_not_run_behind_the_newest_record() {
         let future = Timestamp::from_micros(wall().as_micros() + 3_600_000_000);
         assert_eq!(Clock::starting_at(future).now(), future);
+    }
+
+    #[test]
+    fn time_reaches_what_it_is_told_and_never_falls_back() {
+        let clock = Clock::default();
+        let future = Timestamp::from_micros(wall().as_micros() + 3_600_000_000);
+        clock.reach(future);
+        clock.reach(Timestamp::from_secs(1));
+        assert_eq!(clock.now(), future);
     }
 
     #[test]

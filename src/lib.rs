@@ -9,6 +9,7 @@
 //!
 //! - [`command`]: the verbs of the binary
 //! - [`run`]: the assembly: every room built from the configuration, started, and ended in order
+//! - [`admin`]: the operator's own listener: alive, ready, and if not, why
 //! - [`edge`]: where the network touches us: listener, workers, connections, deadlines, drain
 //! - [`gateway`]: one request from arrival to answer: canonical path, route rule, judge, our endpoint or forward; the
 //!   one table of refusals
@@ -50,6 +51,7 @@
 //! - Nothing that can be presented is stored or logged.
 
 pub mod account;
+pub mod admin;
 pub mod clock;
 pub mod command;
 pub mod config;

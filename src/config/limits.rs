@@ -40,6 +40,8 @@ pub struct Limits {
     pub max_h2_streams: u32,
     /// Sessions alive at once.
     pub max_sessions: usize,
+    /// Ended sessions that are remembered, beside as many as may live.
+    pub max_tombstones: usize,
     /// Sessions of one user alive at once.
     pub max_sessions_per_user: usize,
     /// Verified tokens remembered by each worker; 0 remembers none.
@@ -91,6 +93,7 @@ impl Limits {
             max_body_bytes: r.size("limits.max_body_bytes", 64 * KIB, KIB..=16 * MIB),
             max_h2_streams: r.number("limits.max_h2_streams", 128, 1..=65_536),
             max_sessions: r.number("limits.max_sessions", 1_000_000, 1..=100_000_000),
+            max_tombstones: r.number("limits.max_tombstones", 1_000_000, 1..=100_000_000),
             max_sessions_per_user: r.number("limits.max_sessions_per_user", 100, 1..=1_000_000),
             token_cache_entries: r.number("limits.token_cache_entries", 4096, 0..=1 << 20),
             password_parallel: NonZero::new(r.number("limits.password_parallel", 0, 0..=1024)).unwrap_or(workers),

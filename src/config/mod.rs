@@ -8,6 +8,7 @@
 //! each section below asks the `reader` for its keys. A key is known because a section asks for it; there is no other
 //! list.
 
+mod admin;
 mod effective;
 mod environment;
 mod file;
@@ -35,6 +36,7 @@ mod tests;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
+pub use self::admin::Admin;
 pub use self::effective::Setting;
 pub use self::environment::process_environment;
 pub use self::limits::{Limits, SignInLimits};
@@ -44,7 +46,7 @@ pub use self::route::{Demand, RouteRule};
 pub use self::routes::{BasicAuth, DeviceRegistration, Preset, Routes, Unmatched};
 pub use self::secret::Secret;
 pub use self::server::Server;
-pub use self::store::{Fsync, RecordAddresses, Store};
+pub use self::store::{Fsync, RecordAddresses, Store, StoreKind};
 pub use self::token::{KeySource, Token, TokenType};
 pub use self::upstream::{Credentials, Origin, Upstream};
 pub use crate::keys::Algorithm;
@@ -76,6 +78,7 @@ pub struct Config {
     /// Worker threads, at least one: as many as written, or as the CPU quota allows.
     pub workers: NonZero<usize>,
     pub server: Server,
+    pub admin: Admin,
     pub limits: Limits,
     pub log: Log,
     pub upstream: Upstream,
@@ -165,6 +168,7 @@ impl Config {
             None => std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
         };
         let server = Server::read(r);
+        let admin = Admin::read(r, &server);
         let limits = Limits::read(r, workers);
         let log = Log::read(r);
         let upstream = Upstream::read(r, &server);
@@ -172,12 +176,25 @@ impl Config {
         let users = Users { file: r.path("users.file", "users.toml") };
         let mut routes = Routes::read(r);
         let profiles = Profiles { smsgate: SmsgateProfile { enabled: r.flag("profiles.smsgate.enabled", true) } };
-        let store = Store::read(r);
+        let store = Store::read(r, &server);
         // Last, because their `[[route]]` tables must follow everything that stands in no table of theirs.
         routes.rules = RouteRule::read_all(r);
         let (settings, mistakes) = reader.finish();
-        let config =
-            Self { data_dir, workers, server, limits, log, upstream, token, users, routes, profiles, store, settings };
+        let config = Self {
+            data_dir,
+            workers,
+            server,
+            admin,
+            limits,
+            log,
+            upstream,
+            token,
+            users,
+            routes,
+            profiles,
+            store,
+            settings,
+        };
         (config, mistakes)
     }
 }

@@ -32,7 +32,7 @@ impl Server {
     }
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     if text.is_empty() {
         return Err("must not be empty: write an address and a port, such as `127.0.0.1:8080`".into());
     }

@@ -112,7 +112,7 @@ fn username(text: &str) -> Result<String, String> {
 }
 
 /// Mistakes do not repeat the URL: it may hold a password, which is what is wrong with it.
-fn origin(text: &str) -> Result<Origin, String> {
+pub(super) fn origin(text: &str) -> Result<Origin, String> {
     let Some((scheme, _)) = text.split_once("://") else {
         return Err("must be a URL such as `http://127.0.0.1:3000`".into());
     };
@@ -149,7 +149,7 @@ fn origin(text: &str) -> Result<Origin, String> {
 
 impl Origin {
     /// Whether a request to this origin would come straight back to the gate.
-    fn is_ours(&self, server: &Server) -> bool {
+    pub(super) fn is_ours(&self, server: &Server) -> bool {
         let ours = server.listen.ip();
         let reaches = |theirs: IpAddr| {
             // Listening on `::` takes IPv4 as well; connecting to an unspecified address reaches the loopback one.

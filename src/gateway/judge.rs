@@ -185,6 +185,9 @@ impl Judge {
         if good.epoch == epoch && good.until.is_none_or(|until| now < until) {
             return Ok(());
         }
+        if store.restorations().refuse_access(admitted.verified.issued_at) {
+            return Err(Refusal::Lost);
+        }
         match store.access_standing(admitted.verified.id, now) {
             AccessStanding::Good { until } => {
                 admitted.good.set(Good { epoch, until });

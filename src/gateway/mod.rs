@@ -9,6 +9,7 @@
 mod admissible;
 mod body;
 mod endpoint;
+mod handover;
 mod judge;
 mod line;
 mod mapping;
@@ -33,6 +34,7 @@ use crate::profile::Sessions;
 use crate::store::Store;
 use crate::token::Policy;
 
+pub use handover::Handover;
 pub use mapping::Mapping;
 pub use preset::{FURTHER_SCOPES, smsgate as smsgate_rules};
 pub use refusal::Refusal;
@@ -77,5 +79,7 @@ pub struct Charter {
     pub basic_auth: bool,
     pub trusted_proxies: Vec<IpNet>,
     pub bounds: Bounds,
+    /// Between gates that share their keys: who asks for what one hands over to another.
+    pub handover: Handover,
     pub access_log: AccessLog,
 }

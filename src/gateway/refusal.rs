@@ -33,13 +33,16 @@ pub enum Refusal {
     Token(TokenError),
     Superseded,
     Ended,
+    Lost,
     // What the credentials do not allow.
     ScopeMissing(Arc<str>),
     RoleMissing(Arc<str>),
     NoRule,
     Closed,
     // Limits.
-    Throttled { retry_after: Duration },
+    Throttled {
+        retry_after: Duration,
+    },
     Busy,
     BodyTooLarge,
     BodyTimeout,
@@ -48,6 +51,10 @@ pub enum Refusal {
     NoEndpoint,
     Profile(Refused),
     Upstream(UpstreamError),
+    /// Our own endpoints are the primary's to answer, and it cannot be asked.
+    Primary(UpstreamError),
+    /// What should be the primary follows one itself.
+    NoPrimary,
 }
 
 /// How a refusal reads from outside.
@@ -115,7 +122,7 @@ impl Refusal {
                 | TokenError::IssuedInFuture
                 | TokenError::Kind,
             ) => (401, "invalid_token", "Invalid token"),
-            Self::Superseded | Self::Ended => (401, "invalid_token", "Token revoked"),
+            Self::Superseded | Self::Ended | Self::Lost => (401, "invalid_token", "Token revoked"),
             Self::ScopeMissing(scope) => {
                 return (StatusCode::FORBIDDEN, "insufficient_scope", format!("scope required: {scope}"));
             }
@@ -142,6 +149,9 @@ impl Refusal {
                 (504, "gateway_timeout", "Upstream did not accept in time")
             }
             Self::Upstream(UpstreamError::AnswerTimeout) => (504, "gateway_timeout", "Upstream did not answer in time"),
+            Self::Primary(_) | Self::NoPrimary => {
+                (503, "temporarily_unavailable", "Tokens cannot be issued at the moment, try again later")
+            }
         };
         (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error, message.to_owned())
     }
@@ -169,7 +179,8 @@ impl Refusal {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after } => Some(*retry_after),
-            Self::Busy | Self::Profile(Refused::Full | Refused::Overtaken | Refused::Unwritten) => Some(SOON),
+            Self::Busy | Self::Primary(_) | Self::NoPrimary => Some(SOON),
+            Self::Profile(Refused::Full | Refused::Overtaken | Refused::Unwritten) => Some(SOON),
             _ => None,
         }
     }
@@ -192,6 +203,7 @@ impl Refusal {
             Self::Token(error) => error.reason(),
             Self::Superseded => "token_superseded",
             Self::Ended => "session_ended",
+            Self::Lost => "token_lost",
             Self::ScopeMissing(_) => "scope_missing",
             Self::RoleMissing(_) => "role_missing",
             Self::NoRule => "no_rule",
@@ -210,6 +222,8 @@ impl Refusal {
             Self::Upstream(UpstreamError::Garbled(_)) => "upstream_garbled",
             Self::Upstream(UpstreamError::Upload(_)) => "upload_broken",
             Self::Upstream(UpstreamError::UploadTimeout) => "upload_timeout",
+            Self::Primary(_) => "primary_unavailable",
+            Self::NoPrimary => "primary_is_replica",
         }
     }
 }
@@ -251,6 +265,7 @@ fn refused_reason(refused: &Refused) -> &'static str {
         Refused::Refresh(R::Rotation(RotationRefusal::Expired)) => "refresh_session_expired",
         Refused::Refresh(R::Rotation(RotationRefusal::OtherProfile)) => "refresh_other_profile",
         Refused::Refresh(R::Rotation(RotationRefusal::Ahead)) => "refresh_ahead_of_store",
+        Refused::Refresh(R::Rotation(RotationRefusal::Lost)) => "refresh_lost",
         Refused::Full => "store_full",
         Refused::Unwritten => "store_unwritten",
         Refused::Overtaken => "sign_in_overtaken",
@@ -304,6 +319,7 @@ mod tests {
             RotationRefusal::Expired,
             RotationRefusal::OtherProfile,
             RotationRefusal::Ahead,
+            RotationRefusal::Lost,
         ];
         let others = [RefreshRefusal::Raced, RefreshRefusal::Reused, RefreshRefusal::Disowned];
         others.into_iter().chain(rotations.map(RefreshRefusal::Rotation)).collect()
@@ -330,6 +346,7 @@ mod tests {
             (R::Token(TokenError::RefreshPresented), 403, "insufficient_scope"),
             (R::Token(TokenError::AccessPresented), 403, "insufficient_scope"),
             (R::Superseded, 401, "invalid_token"),
+            (R::Lost, 401, "invalid_token"),
             (R::Ended, 401, "invalid_token"),
             (R::ScopeMissing("messages:send".into()), 403, "insufficient_scope"),
             (R::RoleMissing("admin".into()), 403, "insufficient_scope"),
@@ -352,6 +369,8 @@ mod tests {
             (R::Profile(Refused::Unwritten), 503, "temporarily_unavailable"),
             (R::Profile(Refused::Overtaken), 503, "temporarily_unavailable"),
             (mint, 500, "server_error"),
+            (R::Primary(UpstreamError::Broken(io::Error::other(INNER))), 503, "temporarily_unavailable"),
+            (R::NoPrimary, 503, "temporarily_unavailable"),
             (R::Upstream(UpstreamError::Connect(io::Error::other(INNER))), 502, "bad_gateway"),
             (R::Upstream(UpstreamError::Broken(io::Error::other(INNER))), 502, "bad_gateway"),
             (R::Upstream(UpstreamError::Garbled(Garbled(INNER))), 502, "bad_gateway"),

@@ -17,6 +17,7 @@ use crate::token::Timestamp;
 use crate::upstream::{Answer, Terms, Upstream, UpstreamError};
 
 use super::admissible::admissible;
+use super::handover::{self, Note};
 use super::judge::Judge;
 use super::line::{Line, RequestIds};
 use super::mapping::strip_prefix_loosely;
@@ -27,18 +28,25 @@ pub struct Gateway {
     charter: Arc<Charter>,
     judge: Judge,
     upstream: Upstream,
+    /// On a gate that only follows another one: where our own endpoints are answered.
+    primary: Option<Upstream>,
     request_ids: RequestIds,
 }
 
 impl Gateway {
-    pub fn new(charter: Arc<Charter>, terms: Terms, cache_entries: usize) -> Self {
+    /// With `primary`, our own endpoints are answered there.
+    pub fn new(charter: Arc<Charter>, upstream: Terms, primary: Option<Terms>, cache_entries: usize) -> Self {
         let judge = Judge::new(Arc::clone(&charter), cache_entries);
-        Self { charter, judge, upstream: Upstream::new(terms), request_ids: RequestIds::new() }
+        let (upstream, primary) = (Upstream::new(upstream), primary.map(Upstream::new));
+        Self { charter, judge, upstream, primary, request_ids: RequestIds::new() }
     }
 
     /// Lets go of what has been idle for too long and gives up what was waited for in vain. To be called now and then.
     pub fn tidy(&self, now: Instant) {
         self.upstream.tidy(now);
+        if let Some(primary) = &self.primary {
+            primary.tidy(now);
+        }
     }
 
     /// When a request has reached us. To be taken before anything is awaited: it tells a race from a reuse.
@@ -54,16 +62,16 @@ impl Gateway {
         peer: &Peer,
         arrived_at: Timestamp,
     ) -> Response<Answer> {
-        let request_id = self.request_ids.next();
+        let mut request_id = self.request_ids.next();
         // Clones share the text: the request is changed and moved while its path is still looked at.
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let (response, reason) = match self.answer(request, &uri, peer, arrived_at, &request_id).await {
+        let (response, reason) = match self.answer(request, &uri, peer, arrived_at, &mut request_id).await {
             Ok(response) => (response, None),
             Err(refusal) => {
                 // That a client breaks off or stalls is its own affair, and no reason to fill the log.
                 let clients_fault =
                     |error: &UpstreamError| matches!(error, UpstreamError::Upload(_) | UpstreamError::UploadTimeout);
-                if let Refusal::Upstream(error) = &refusal
+                if let Refusal::Upstream(error) | Refusal::Primary(error) = &refusal
                     && !clients_fault(error)
                 {
                     let request_id = request_id.to_str().unwrap_or_default();
@@ -87,16 +95,27 @@ impl Gateway {
         uri: &Uri,
         peer: &Peer,
         arrived_at: Timestamp,
-        request_id: &HeaderValue,
+        request_id: &mut HeaderValue,
     ) -> Result<Response<Answer>, Refusal> {
         let charter = &*self.charter;
         admissible(&mut request, &charter.bounds)?;
         let path = path::canonical(uri.path()).map_err(|_| Refusal::AmbiguousPath)?;
         let forwarded = peer.forwarded(request.headers());
         let address = visitor::client_address(peer, forwarded.as_ref(), &charter.trusted_proxies);
-        let visitor = Visitor { address, arrived_at, now: arrived_at };
+        let mut visitor = Visitor { address, arrived_at, now: arrived_at };
         if let Some(rest) = strip_prefix_loosely(&path, &charter.auth_path) {
+            let note = charter.handover.read(request.method(), uri, request.headers(), arrived_at);
             // Boxed: what is rare must not make every request's future, which idle connections keep, as large as itself.
+            if let Some(primary) = &self.primary {
+                if note.is_some() {
+                    return Err(Refusal::NoPrimary);
+                }
+                let note = Note { address, request_id: request_id.clone() };
+                return Box::pin(handover::hand_over(charter, primary, request, &note, peer, arrived_at)).await;
+            }
+            if let Some(note) = note {
+                (visitor.address, *request_id) = (note.address, note.request_id);
+            }
             return Box::pin(endpoint::answer(charter, &self.judge, request, rest, &visitor, request_id)).await;
         }
         if charter.upstream_auth_paths.iter().any(|theirs| strip_prefix_loosely(&path, theirs).is_some()) {

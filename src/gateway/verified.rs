@@ -118,6 +118,7 @@ mod tests {
             scopes: Scopes::default(),
             roles: Vec::new(),
             id,
+            issued_at: Timestamp::default(),
             not_before: Timestamp::default(),
             expires_at: Timestamp::default(),
         };

@@ -17,8 +17,8 @@ use crate::keys::KeyRing;
 use crate::muster::Muster;
 use crate::store::{Store, StoreError};
 use crate::token::{
-    CredentialVersion, Device, Pair, Person, Policy, Presented, Profile, Rotation, SETTLE, Scopes, Session, SessionId,
-    Standing, Subject, Timestamp, refresh,
+    CredentialVersion, Device, Pair, Person, Policy, Presented, Profile, Refreshing, Rotation, RotationRefusal, SETTLE,
+    Scopes, Session, SessionId, Standing, Subject, Timestamp, refresh,
 };
 
 use super::{Caller, RefreshRefusal, Refused};
@@ -105,13 +105,14 @@ impl Sessions {
             parent: parent.map(|parent| parent.id),
             access_floor: 0,
             in_doubt: false,
+            outlived: None,
         };
         let pair = Pair::mint(&session, person(&user), key, &self.policy).map_err(Refused::Mint)?;
         let (id, subject) = (session.id, session.subject.clone());
         self.store.issue(session, &|subject| self.standing(subject), now).await.map_err(|error| match error {
             StoreError::Full => Refused::Full,
             StoreError::Overtaken => Refused::Overtaken,
-            StoreError::Unwritten => Refused::Unwritten,
+            StoreError::Unwritten | StoreError::ReadOnly => Refused::Unwritten,
         })?;
         info!(event = "sign_in", session = %id, subject = %subject, scopes = %pair.scopes, "session begun");
         Ok(pair)
@@ -123,13 +124,14 @@ impl Sessions {
     /// [`Refused::Refresh`] for every reason that lies with the token or its session.
     pub async fn renew(&self, profile: Profile, token: &str, visit: Visit) -> Result<Pair, Refused> {
         let refused = |refusal| Err(Refused::Refresh(refusal));
-        let id = match refresh::verify(token, &self.ring, &self.policy, visit.now) {
-            Ok(id) => id,
+        let Refreshing { id, issued_at } = match refresh::verify(token, &self.ring, &self.policy, visit.now) {
+            Ok(refreshing) => refreshing,
             Err(error) => return refused(RefreshRefusal::Token(error)),
         };
         let presented = Presented {
             session: id.session,
             generation: id.generation,
+            issued_at,
             profile,
             arrived_at: visit.arrived_at,
             address: self.recorded(visit.address),
@@ -150,6 +152,11 @@ impl Sessions {
             Rotation::Rotated(session) => session,
             Rotation::Retried(session) => session,
             Rotation::Raced => return refused(RefreshRefusal::Raced),
+            Rotation::Refused(refusal @ (RotationRefusal::Ahead | RotationRefusal::Lost)) => {
+                warn!(event = "lost_token", session = %id.session, generation = id.generation, issued_at = issued_at.as_secs(),
+                    "an authentic refresh token of which the store has no record: a backup was restored, or worse");
+                return refused(RefreshRefusal::Rotation(refusal));
+            }
             Rotation::Refused(refusal) => return refused(RefreshRefusal::Rotation(refusal)),
             Rotation::Reused(subject) => {
                 warn!(event = "reuse", session = %id.session, subject = %subject, generation = id.generation,

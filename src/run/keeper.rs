@@ -1,26 +1,31 @@
 //! The keeper: what has to be done now and then, on a thread of its own.
 //!
 //! Guarantees: picks up a changed users file within about a second and brings the sessions in line with it; sweeps;
-//! writes snapshots; begins the journal anew when the disk takes it again; ends at once when told to.
+//! writes snapshots and a heartbeat; begins the journal anew when the disk takes it again; ends at once when told to. On
+//! a replica, where sessions and files are not ours to change: follows the users file, sweeps, and says when what is known
+//! grows old.
 //! Does not know: requests.
 
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::account::Reload;
 use crate::gateway::Charter;
 use crate::observe::chain;
-use crate::store::Health;
+use crate::store::{Freshness, Health};
 
 const LOOK_AT_USERS_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// A replica takes a primary for dead that it has not heard of for `store.max_stale`, which is two of these at least.
+const PULSE_EVERY: Duration = Duration::from_secs(1);
+const LOOK_AT_FRESHNESS_EVERY: Duration = Duration::from_secs(1);
 /// How often a disk that takes nothing is tried again.
 const MEND_EVERY: Duration = Duration::from_secs(1);
 
@@ -33,11 +38,16 @@ impl Keeper {
     pub(super) fn start(charter: Arc<Charter>, snapshot_interval: Duration) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let runtime = Builder::new_current_thread().enable_time().build()?;
+        let stopped = stop.clone();
+        let thread = thread::Builder::new().name("keeper".into());
+        if charter.store.is_replica() {
+            let work = move || runtime.block_on(attend(&charter, &stopped));
+            return Ok(Self { thread: thread.spawn(work)?, stop });
+        }
         // Passwords may have changed while nobody was looking. Before this returns nothing is served.
         runtime.block_on(reconcile(&charter));
-        let stopped = stop.clone();
         let work = move || runtime.block_on(keep(&charter, snapshot_interval, &stopped));
-        Ok(Self { thread: thread::Builder::new().name("keeper".into()).spawn(work)?, stop })
+        Ok(Self { thread: thread.spawn(work)?, stop })
     }
 
     pub(super) fn stop(self) {
@@ -50,8 +60,10 @@ impl Keeper {
 async fn keep(charter: &Charter, snapshot_interval: Duration, stop: &CancellationToken) {
     let (mut users, mut sweep, mut snapshot, mut mend) =
         (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(snapshot_interval), interval(MEND_EVERY));
+    // The new segment is news enough to begin with.
+    let mut pulse = interval_at(tokio::time::Instant::now() + PULSE_EVERY, PULSE_EVERY);
     let mut well = true;
-    for interval in [&mut users, &mut sweep, &mut snapshot, &mut mend] {
+    for interval in [&mut users, &mut sweep, &mut snapshot, &mut mend, &mut pulse] {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     loop {
@@ -62,12 +74,50 @@ async fn keep(charter: &Charter, snapshot_interval: Duration, stop: &Cancellatio
             _ = snapshot.tick() => {
                 // A snapshot mends, and would leave a break unsaid.
                 look_at_journal(charter, &mut well);
-                if well && charter.store.has_news() {
+                if well && charter.store.snapshot_is_due(charter.clock.now()) {
                     write_snapshot(charter);
                 }
             }
             _ = mend.tick() => look_at_journal(charter, &mut well),
+            _ = pulse.tick() => charter.store.pulse(charter.clock.now()),
         }
+    }
+}
+
+/// What is to be done on a replica.
+async fn attend(charter: &Charter, stop: &CancellationToken) {
+    let (mut users, mut sweep, mut freshness) =
+        (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(LOOK_AT_FRESHNESS_EVERY));
+    for interval in [&mut users, &mut sweep, &mut freshness] {
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
+    let mut fresh = true;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            // The primary sees the same file, and ends the sessions.
+            _ = users.tick() => {
+                reload_users(charter);
+            }
+            // Stale, it does not know what has been renewed.
+            _ = sweep.tick() => if charter.store.freshness(Instant::now()).is_fresh() {
+                charter.store.sweep(charter.clock.now());
+            },
+            _ = freshness.tick() => look_at_freshness(charter, &mut fresh),
+        }
+    }
+}
+
+fn look_at_freshness(charter: &Charter, fresh: &mut bool) {
+    match charter.store.freshness(Instant::now()) {
+        Freshness::Stale { since, why } if std::mem::replace(fresh, false) => warn!(
+            why = &*why,
+            seconds = since.elapsed().as_secs(),
+            "stale: nothing new comes from the primary's files; what is known stays in force, and revocations are missed if \
+             there are any"
+        ),
+        Freshness::Fresh if !std::mem::replace(fresh, true) => info!("fresh again: the primary's files are followed"),
+        Freshness::Stale { .. } | Freshness::Fresh => {}
     }
 }
 
@@ -98,14 +148,22 @@ fn look_at_journal(charter: &Charter, well: &mut bool) {
 }
 
 async fn look_at_users(charter: &Charter) {
+    if reload_users(charter) {
+        reconcile(charter).await;
+    }
+}
+
+/// Whether they have changed.
+fn reload_users(charter: &Charter) -> bool {
     match charter.accounts.reload() {
-        Reload::Unchanged => {}
+        Reload::Unchanged => return false,
         Reload::Changed { new, .. } => {
             info!(users = new.len(), "the users file has changed");
-            reconcile(charter).await;
+            return true;
         }
         Reload::Kept(trouble) => warn!("{trouble}; the users known so far stay in force"),
     }
+    false
 }
 
 async fn reconcile(charter: &Charter) {

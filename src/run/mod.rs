@@ -3,29 +3,41 @@
 //! Guarantees: everything that can be wrong is found before the port is bound; no constructor elsewhere spawns
 //! anything, all threads start here; the end is: stop accepting, drain, last snapshot.
 //! Does not know: what any room decides.
+//!
+//! A replica is assembled from the same rooms, without whatever writes: no lock, no journal, no snapshots, no new keys.
 
+mod check;
+mod error;
 mod keeper;
+mod primary;
+mod replica;
 mod terms;
 
+use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use tracing::{info, warn};
 
-use crate::account::{Accounts, Directory, FileTrouble, Found, HashFailed};
+use crate::account::{Accounts, Directory, Found};
+use crate::admin::{Admin, Check, Stage, Status};
 use crate::clock::{self, Clock};
-use crate::config::Config;
-use crate::edge::{self, BindError, Crew};
-use crate::gateway::{Charter, Gateway, Mapping, Routes};
-use crate::keys::{FileProblem, KeyError, KeyRing};
+use crate::config::{Config, StoreKind};
+use crate::edge::{self, Crew};
+use crate::gateway::{Charter, Gateway, Handover, Mapping, Routes};
+use crate::keys::KeyRing;
 use crate::muster::{Muster, Roll};
 use crate::profile::Sessions;
-use crate::store::{FilesError, Remembered, SNAPSHOT, Store};
+use crate::store::Store;
+use crate::token::Policy;
+
+pub use check::check;
+pub use error::{StartError, StopError};
 
 use keeper::Keeper;
+use replica::Following;
 
 /// A gate that serves. Dropping it without [`Running::stop`] leaves its threads to the process.
 pub struct Running {
@@ -33,160 +45,53 @@ pub struct Running {
     crew: Crew,
     keeper: Keeper,
     store: Arc<Store>,
-    journal: JoinHandle<()>,
-    _lock: std::fs::File,
+    scribe: Scribe,
+    status: Arc<Status>,
+    /// Answers to the last.
+    _admin: Option<Admin>,
 }
 
-/// Why a gate did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("{}: cannot {what}", path.display())]
-    DataDir {
-        path: PathBuf,
-        what: &'static str,
-        #[source]
-        source: io::Error,
-    },
-    #[error(transparent)]
-    Keys(#[from] KeyError),
-    #[error("{}: {trouble}", path.display())]
-    Users { path: PathBuf, trouble: FileTrouble },
-    /// Every session would be taken for one of a removed user, and end.
-    #[error(
-        "{}: no users, but there are sessions, which would all end; put the file back, or move {SNAPSHOT} and \
-         sessions.journal.* in the data directory away if that is meant",
-        path.display()
-    )]
-    SessionsWithoutUsers { path: PathBuf },
-    #[error(transparent)]
-    Password(#[from] HashFailed),
-    #[error(transparent)]
-    Sessions(#[from] FilesError),
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    #[error("the system gives no threads")]
-    Threads(#[source] io::Error),
+/// Who sees to it that memory and files tell the same.
+enum Scribe {
+    Writer { journal: JoinHandle<()>, _lock: std::fs::File },
+    Follower(Following),
 }
 
-/// The last snapshot could not be written. What was acknowledged is in the journal all the same.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct StopError(#[from] FilesError);
-
-impl StartError {
-    /// Whether the set-up is at fault, and not the moment.
-    pub fn is_configuration(&self) -> bool {
-        match self {
-            Self::Keys(KeyError::File { problem: FileProblem::Write(error), .. }) => !is_full(error),
-            Self::Keys(_) | Self::Users { .. } | Self::SessionsWithoutUsers { .. } => true,
-            Self::DataDir { .. } | Self::Password(_) | Self::Sessions(_) | Self::Bind(_) | Self::Threads(_) => false,
-        }
-    }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+/// What a primary and a replica come by in different ways.
+struct Footing {
+    store: Arc<Store>,
+    ring: KeyRing,
+    accounts: Accounts,
+    clock: Arc<Clock>,
+    scribe: Scribe,
+    /// What makes such a gate unready.
+    check: Check,
 }
 
 /// Everything but the network, built and checked.
 pub struct Prepared {
     charter: Arc<Charter>,
     rolls: Vec<Roll>,
-    journal: JoinHandle<()>,
-    lock: std::fs::File,
+    scribe: Scribe,
+    status: Arc<Status>,
+    admin: Option<Admin>,
 }
 
-/// Builds all rooms. Waits for another process to let go of the data directory.
+/// Builds all rooms. Waits for another process to let go of the data directory; a replica waits for one to fill it. The
+/// operator's listener answers already then.
 ///
 /// # Errors
 /// [`StartError`] for whatever is not as it must be.
 pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
-    let lock = lock(&config.data_dir)?;
+    let status = Arc::new(Status::default());
+    let admin = admin(config, &status)?;
     let policy = Arc::new(terms::policy(config));
-    let remembered = Remembered::read(&config.data_dir)?;
-    for notice in remembered.notices() {
-        if notice.is_warning() { warn!("{notice}") } else { info!("{notice}") }
-    }
-    let now = clock::wall().as_secs();
-    let (ring, notices) = KeyRing::open(&config.data_dir, terms::key_source(config), !remembered.is_empty(), now)?;
-    for notice in notices {
-        if notice.is_warning() { warn!("{notice}") } else { info!("{notice}") }
-    }
-    let (ring, accounts) = (Arc::new(ring), Arc::new(accounts(config, !remembered.is_empty())?));
-    let (store, writer) = remembered.open(terms::fsync(config), terms::caps(config), Arc::clone(&policy))?;
-    let journal = thread::Builder::new().name("journal".into()).spawn(|| writer.run()).map_err(StartError::Threads)?;
-    let store = Arc::new(store);
-    let clock = Arc::new(Clock::starting_at(store.newest()));
-    let routes = Routes::new(terms::rules(config), terms::unmatched(config));
-    let (muster, rolls) = Muster::new(config.workers.get());
-    let sessions = Sessions {
-        store: Arc::clone(&store),
-        accounts: Arc::clone(&accounts),
-        ring: Arc::clone(&ring),
-        clock: Arc::clone(&clock),
-        muster,
-        policy: Arc::clone(&policy),
-        record_addresses: terms::record_addresses(config),
-        known_scopes: terms::known_scopes(config, &routes),
+    let footing = match &config.store.kind {
+        StoreKind::Memory => primary::prepare(config, &policy, &status)?,
+        StoreKind::Replica { .. } => replica::prepare(config, &policy)?,
     };
-    let charter = Charter {
-        clock,
-        mapping: Mapping::new(&config.upstream.url.base, &config.routes.prefix, &config.routes.upstream_prefix),
-        auth_path: format!("{}/auth", config.routes.prefix),
-        upstream_auth_paths: terms::upstream_auth_paths(config),
-        smsgate: config.profiles.smsgate.enabled,
-        basic_auth: terms::basic_auth(config),
-        trusted_proxies: config.server.trusted_proxies.clone(),
-        bounds: terms::bounds(config),
-        access_log: terms::access_log(config),
-        policy,
-        ring,
-        store,
-        accounts,
-        sessions,
-        routes,
-    };
-    Ok(Prepared { charter: Arc::new(charter), rolls, journal, lock })
-}
-
-/// Looks at everything that a start would look at, and makes, locks and binds nothing.
-///
-/// # Errors
-/// All that would stop a start.
-pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
-    let (mut notes, mut errors) = (Vec::new(), Vec::new());
-    let sessions_exist = match Remembered::read(&config.data_dir) {
-        Ok(remembered) => {
-            notes.extend(remembered.notices().iter().map(ToString::to_string));
-            !remembered.is_empty()
-        }
-        Err(error) => {
-            errors.push(error.into());
-            false
-        }
-    };
-    // As if there were sessions, so that no key is made.
-    match KeyRing::open(&config.data_dir, terms::key_source(config), true, clock::wall().as_secs()) {
-        Ok((_, notices)) => notes.extend(notices.iter().map(ToString::to_string)),
-        Err(KeyError::SessionsWithoutKeys { .. }) if !sessions_exist => {
-            notes.push("keys will be made at the first start".into());
-        }
-        Err(error) => errors.push(error.into()),
-    }
-    let path = &config.users.file;
-    match Directory::open(path) {
-        Ok((directory, _)) if directory.users().is_empty() && sessions_exist => {
-            errors.push(StartError::SessionsWithoutUsers { path: path.clone() });
-        }
-        Ok((_, Found::Nothing)) => notes.push(format!(
-            "{}: there is no such file, so nobody can sign in; `portcullis hash-password` makes the hash of a user",
-            path.display()
-        )),
-        Ok((directory, Found::File)) => notes.push(format!("{}: users: {}", path.display(), directory.users().len())),
-        Err(trouble) => errors.push(StartError::Users { path: path.clone(), trouble }),
-    }
-    if errors.is_empty() { Ok(notes) } else { Err(errors) }
+    let (charter, rolls, scribe) = charter(config, policy, footing, &status);
+    Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin })
 }
 
 /// Starts a gate and returns once it accepts connections.
@@ -208,15 +113,16 @@ pub fn open(config: &Config, prepared: Prepared) -> Result<Running, StartError> 
 }
 
 fn serve(config: &Config, prepared: Prepared, listener: &TcpListener) -> io::Result<Running> {
-    let Prepared { charter, rolls, journal, lock } = prepared;
+    let Prepared { charter, rolls, scribe, status, admin } = prepared;
     let address = listener.local_addr()?;
     let keeper = Keeper::start(Arc::clone(&charter), config.store.snapshot_interval)?;
-    let (shift, upstream) = (terms::shift(config), terms::upstream(config));
+    let (shift, upstream, primary) = (terms::shift(config), terms::upstream(config), terms::primary(config));
     let (store, cache) = (Arc::clone(&charter.store), config.limits.token_cache_entries);
-    let make = move || Gateway::new(Arc::clone(&charter), upstream.clone(), cache);
+    let make = move || Gateway::new(Arc::clone(&charter), upstream.clone(), primary.clone(), cache);
     let crew = Crew::start(listener, rolls, &shift, make)?;
+    status.enter(Stage::Serving);
     info!(%address, workers = config.workers, upstream = %terms::shown(&config.upstream.url), "listening");
-    Ok(Running { address, crew, keeper, store, journal, _lock: lock })
+    Ok(Running { address, crew, keeper, store, scribe, status, _admin: admin })
 }
 
 impl Running {
@@ -225,35 +131,81 @@ impl Running {
         self.address
     }
 
-    /// Stops accepting, lets requests in flight finish within the drain timeout, and writes the last snapshot.
+    /// Stops accepting, lets requests in flight finish within the drain timeout, and writes the last snapshot if there is
+    /// anything to write.
     ///
     /// # Errors
     /// When that snapshot cannot be written.
     pub fn stop(self) -> Result<(), StopError> {
+        self.status.enter(Stage::Draining);
         info!("draining");
         self.crew.drain();
         self.keeper.stop();
         let written = if self.store.has_news() { self.store.snapshot(clock::wall()) } else { Ok(()) };
         self.store.close();
-        // A writer that panicked has nothing left to write.
-        let _ = self.journal.join();
+        match self.scribe {
+            // A writer that panicked has nothing left to write.
+            Scribe::Writer { journal, .. } => drop(journal.join()),
+            Scribe::Follower(following) => following.stop(),
+        }
         written?;
         info!(sessions = self.store.live(), "stopped");
         Ok(())
     }
 }
 
-/// One writer per data directory. The lock goes with the process, however it ends.
-fn lock(data_dir: &Path) -> Result<std::fs::File, StartError> {
-    let trouble = |what| move |source| StartError::DataDir { path: data_dir.to_owned(), what, source };
-    std::fs::create_dir_all(data_dir).map_err(trouble("create the data directory"))?;
-    let lock = std::fs::File::options().write(true).create(true).truncate(false).open(data_dir.join("lock"));
-    let lock = lock.map_err(trouble("write to the data directory"))?;
-    if lock.try_lock().is_err() {
-        info!(data_dir = %data_dir.display(), "another portcullis uses this data directory: waiting for it to end");
-        lock.lock().map_err(trouble("lock the data directory"))?;
+/// The rooms on their footing.
+fn charter(config: &Config, policy: Arc<Policy>, footing: Footing, status: &Status) -> (Charter, Vec<Roll>, Scribe) {
+    let Footing { store, ring, accounts, clock, scribe, check } = footing;
+    status.look_at(vec![check]);
+    let (ring, accounts) = (Arc::new(ring), Arc::new(accounts));
+    let routes = Routes::new(terms::rules(config), terms::unmatched(config));
+    let (muster, rolls) = Muster::new(config.workers.get());
+    let sessions = Sessions {
+        store: Arc::clone(&store),
+        accounts: Arc::clone(&accounts),
+        ring: Arc::clone(&ring),
+        clock: Arc::clone(&clock),
+        muster,
+        policy: Arc::clone(&policy),
+        record_addresses: terms::record_addresses(config),
+        known_scopes: terms::known_scopes(config, &routes),
+    };
+    let charter = Charter {
+        clock,
+        mapping: Mapping::new(&config.upstream.url.base, &config.routes.prefix, &config.routes.upstream_prefix),
+        auth_path: format!("{}/auth", config.routes.prefix),
+        upstream_auth_paths: terms::upstream_auth_paths(config),
+        smsgate: config.profiles.smsgate.enabled,
+        basic_auth: terms::basic_auth(config),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        bounds: terms::bounds(config),
+        handover: Handover::new(ring.fingerprint_key(), policy.leeway),
+        access_log: terms::access_log(config),
+        policy,
+        ring,
+        store,
+        accounts,
+        sessions,
+        routes,
+    };
+    (charter, rolls, scribe)
+}
+
+fn admin(config: &Config, status: &Arc<Status>) -> Result<Option<Admin>, StartError> {
+    let Some(listen) = config.admin.listen else { return Ok(None) };
+    let admin = Admin::start(edge::bind(listen)?, Arc::clone(status)).map_err(StartError::Threads)?;
+    info!(address = %admin.address(), "the operator's endpoints are there");
+    Ok(Some(admin))
+}
+
+fn keys(config: &Config, sessions_exist: bool) -> Result<KeyRing, StartError> {
+    let now = clock::wall().as_secs();
+    let (ring, notices) = KeyRing::open(&config.data_dir, terms::key_source(config), sessions_exist, now)?;
+    for notice in notices {
+        say(&notice, notice.is_warning());
     }
-    Ok(lock)
+    Ok(ring)
 }
 
 fn accounts(config: &Config, sessions_exist: bool) -> Result<Accounts, StartError> {
@@ -272,4 +224,8 @@ fn accounts(config: &Config, sessions_exist: bool) -> Result<Accounts, StartErro
         );
     }
     Ok(accounts)
+}
+
+fn say(notice: &dyn Display, warning: bool) {
+    if warning { warn!("{notice}") } else { info!("{notice}") }
 }

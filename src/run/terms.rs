@@ -53,7 +53,11 @@ pub(super) fn fsync(config: &Config) -> Fsync {
 }
 
 pub(super) fn caps(config: &Config) -> Caps {
-    Caps { sessions: config.limits.max_sessions, sessions_per_user: config.limits.max_sessions_per_user }
+    Caps {
+        sessions: config.limits.max_sessions,
+        sessions_per_user: config.limits.max_sessions_per_user,
+        tombstones: config.limits.max_tombstones,
+    }
 }
 
 pub(super) fn key_source(config: &Config) -> KeySource {
@@ -222,6 +226,18 @@ pub(super) fn upstream(config: &Config) -> Terms {
         idle_timeout: upstream.idle_timeout,
         keepalive: upstream.keepalive,
         most_idle: config.limits.upstream_idle_connections,
+    }
+}
+
+/// Where a replica hands our own endpoints over to; as patient as with the upstream.
+pub(super) fn primary(config: &Config) -> Option<Terms> {
+    match &config.store.kind {
+        config::StoreKind::Memory => None,
+        config::StoreKind::Replica { primary } => Some(Terms {
+            address: Address { host: primary.host.clone(), port: primary.port },
+            authorization: Authorization::Keep,
+            ..upstream(config)
+        }),
     }
 }
 

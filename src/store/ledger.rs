@@ -4,7 +4,7 @@
 //! order; waiting for the last of several changes is waiting for all.
 //! Does not know: what is changed, and why.
 
-use crate::token::{Session, SessionId, Timestamp};
+use crate::token::{Restoration, Restorations, Session, SessionId, Timestamp};
 
 use super::StoreError;
 use super::files::{Entry, Journal, Receipt, Replay};
@@ -43,17 +43,29 @@ pub(super) fn entry(change: Change<'_>) -> Entry<'_> {
     }
 }
 
-/// Memory, as the files fill it.
-pub(super) struct Filling<'a>(pub(super) &'a Memory);
+/// A session as the files tell it, by the rules of [`Replay`].
+pub(super) fn replay(memory: &Memory, session: Box<Session>) {
+    if memory.find(session.id).is_none_or(|known| known.generation <= session.generation) {
+        memory.insert(*session, &mut |_| {});
+    }
+}
+
+/// Memory, as the files fill it, and what they tell beside the sessions.
+pub(super) struct Filling<'a> {
+    pub memory: &'a Memory,
+    pub restorations: &'a mut Restorations,
+}
 
 impl Replay for Filling<'_> {
     fn session(&mut self, session: Box<Session>) {
-        if self.0.find(session.id).is_none_or(|known| known.generation <= session.generation) {
-            self.0.insert(*session, &mut |_| {});
-        }
+        replay(self.memory, session);
     }
 
     fn tombstone(&mut self, id: SessionId, until: Timestamp) {
-        self.0.bury(id, until);
+        self.memory.bury(id, until);
+    }
+
+    fn restored(&mut self, restoration: Restoration) {
+        self.restorations.add(restoration);
     }
 }

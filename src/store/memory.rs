@@ -108,6 +108,36 @@ impl Memory {
         }
     }
 
+    /// Whether only its end is remembered.
+    pub(super) fn has_ended(&self, id: SessionId) -> bool {
+        self.tombstones.holds(&id)
+    }
+
+    /// Makes a session what it is given as, even if a later state of it was known, or its end. Only for who follows
+    /// files that have gone back: nothing else may undo an end.
+    pub(super) fn revert(&self, session: Session) {
+        // In between it is unknown, and its access tokens count: as they do when it lives.
+        self.tombstones.remove(&session.id);
+        self.insert(session, &mut |_| {});
+    }
+
+    /// Forgets, without a trace, all sessions and ends whose ids are not to stay.
+    pub(super) fn retain(&self, stays: impl Fn(&SessionId) -> bool) {
+        for shard in 0..SHARDS {
+            for id in self.index.piece(shard).into_iter().filter(|id| !stays(id)) {
+                self.sessions.remove_if_mut(&id, |_, packed| {
+                    self.index.remove(packed.unpack(id, &self.words).subject.as_str(), id);
+                    self.live.fetch_sub(1, Ordering::Relaxed);
+                    true
+                });
+            }
+            for (id, _) in self.tombstones.piece(shard).into_iter().filter(|(id, _)| !stays(id)) {
+                self.tombstones.remove(&id);
+            }
+        }
+        self.changed(Timestamp::default());
+    }
+
     /// Lets `rule` look at and change one session under its lock. A reuse or a disowned session becomes a tombstone in
     /// the same step, so that no second request can find it alive.
     pub(super) fn change(
@@ -223,6 +253,11 @@ impl Memory {
 
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Has every access token judged anew: something else has changed that it turns on.
+    pub(super) fn advance_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn newest(&self) -> Timestamp {

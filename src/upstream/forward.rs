@@ -45,6 +45,8 @@ pub enum Permit {
     /// The route demands nothing, and what the client sends is the upstream's to judge.
     Passthrough,
     Admitted(Rc<Identity>),
+    /// Another gate is to judge, which is told who is asking.
+    HandedOver(Identity),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +82,7 @@ impl Upstream {
     pub fn authorization(&self, permit: &Permit) -> &Authorization {
         match permit {
             Permit::Public => &Authorization::Remove,
-            Permit::Passthrough => &Authorization::Keep,
+            Permit::Passthrough | Permit::HandedOver(_) => &Authorization::Keep,
             // A password is for the gate alone: only a token may be handed on.
             Permit::Admitted(identity)
                 if !identity.by_token() && matches!(self.terms.authorization, Authorization::Keep) =>
@@ -107,6 +109,7 @@ impl Upstream {
         let identity = match permit {
             Permit::Public | Permit::Passthrough => None,
             Permit::Admitted(identity) => Some(&**identity),
+            Permit::HandedOver(identity) => Some(identity),
         };
         let vouched = Vouched { identity, authorization: self.authorization(permit), origin, forwarded, request_id };
         let (parts, body) = request.into_parts();

@@ -19,6 +19,8 @@ pub const X_AUTH_SCOPES: HeaderName = HeaderName::from_static("x-auth-scopes");
 pub const X_AUTH_SESSION: HeaderName = HeaderName::from_static("x-auth-session");
 pub const X_AUTH_TOKEN_ID: HeaderName = HeaderName::from_static("x-auth-token-id");
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What a replica says to its primary of who is asking.
+pub const X_PORTCULLIS_VISITOR: HeaderName = HeaderName::from_static("x-portcullis-visitor");
 /// Marks the gate's own refusals; an upstream cannot set it.
 pub const X_PORTCULLIS: HeaderName = HeaderName::from_static("x-portcullis");
 
@@ -44,12 +46,13 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 
 /// Kept from every request: identity is the gate's to set, forwarding is the gate's to tell, and a method override would
 /// let a request be judged as one method and answered as another.
-const PLANTED: [&str; 17] = [
+const PLANTED: [&str; 18] = [
     "x-auth-subject",
     "x-auth-scopes",
     "x-auth-session",
     "x-auth-token-id",
     "x-portcullis",
+    "x-portcullis-visitor",
     "x-request-id",
     "forwarded",
     "x-forwarded-for",
@@ -94,6 +97,13 @@ impl Identity {
         write(&mut fields, &X_AUTH_SUBJECT, &HeaderValue::from_bytes(subject.as_bytes())?);
         write(&mut fields, &X_AUTH_SCOPES, &HeaderValue::from_str(scopes)?);
         Ok(Self { fields, by_token: false })
+    }
+
+    /// Nobody yet: whoever is asking has to be judged by the gate that this goes to, which is told where from.
+    pub fn handed_over(note: &HeaderValue) -> Self {
+        let mut fields = Vec::with_capacity(192);
+        write(&mut fields, &X_PORTCULLIS_VISITOR, note);
+        Self { fields, by_token: false }
     }
 
     pub fn by_token(&self) -> bool {

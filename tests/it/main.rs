@@ -4,6 +4,7 @@
 
 mod support;
 
+mod admin;
 mod clients;
 mod crash;
 #[cfg(target_os = "linux")]
@@ -11,6 +12,7 @@ mod disk;
 mod headers;
 mod input;
 mod paths;
+mod replica;
 mod restart;
 mod seeds;
 mod sessions;

@@ -50,6 +50,22 @@ const WRONG: &[(&str, &str)] = &[
     ("limits.max_uri_bytes = '40KiB'", "config.toml:1:24: limits.max_uri_bytes: limits.max_uri_bytes is above"),
     ("log.format = 'xml'", "config.toml:1:14: log.format: `xml` is not one of auto, json, text"),
     ("store.snapshot_interval = '10ms'", "config.toml:1:27: store.snapshot_interval: must be at least 100ms"),
+    ("store.kind = 'disk'", "config.toml:1:14: store.kind: `disk` is not one of memory, replica"),
+    ("store.kind = 'replica'", "config.toml:1:14: store.kind: \"replica\" needs store.primary_url"),
+    (
+        "store.primary_url = 'http://gate-0'",
+        "config.toml:1:21: store.primary_url: is used only with store.kind = \"replica\"",
+    ),
+    (
+        "store.kind = 'replica'\nstore.primary_url = 'http://localhost:8080'",
+        "config.toml:2:21: store.primary_url: the primary is the gate itself",
+    ),
+    (
+        "store.kind = 'replica'\nstore.primary_url = 'https://gate-0'",
+        "config.toml:2:21: store.primary_url: must begin with http://: TLS to the primary",
+    ),
+    ("store.max_stale = '1s'", "config.toml:1:19: store.max_stale: must be at least 2s"),
+    ("store.poll_interval = '9ms'", "config.toml:1:23: store.poll_interval: must be at least 10ms"),
     ("routes.prefix = 'v1'", "config.toml:1:17: routes.prefix: must begin with `/`"),
     ("routes.upstream_prefix = '/a/'", "config.toml:1:26: routes.upstream_prefix: must not end with `/`"),
     // The upstream's account.

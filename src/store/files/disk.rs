@@ -1,6 +1,6 @@
 //! The few things that are done to the disk.
 //!
-//! Guarantees: these seven are all that changes a file of the store, so a test that fails or stops any one of them has
+//! Guarantees: these seven are all that changes a file of the store (restoring gives some a second name), so a test that fails or stops any one of them has
 //! tried every place where a crash, a full disk or a dying one can strike; what is made is mode 0600, and never written
 //! through a link that somebody left.
 //! Does not know: formats, and what order keeps them safe.

@@ -7,7 +7,7 @@
 //! Layout: length of the body (u32), CRC32 of the body (u32), body. All numbers in all files are little endian.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// Whether a write that was broken off can leave it. What has a right checksum was written as it is.
-    pub(super) fn may_be_torn(self) -> bool {
+    pub(in crate::store) fn may_be_torn(self) -> bool {
         matches!(self, Self::Cut | Self::Length | Self::Checksum)
     }
 }
@@ -101,9 +101,13 @@ impl Window {
         self.offset
     }
 
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
     /// How much of the file lies behind the place.
     pub(super) fn remaining(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len().saturating_sub(self.offset))
+        Ok(self.metadata()?.len().saturating_sub(self.offset))
     }
 
     /// Goes to `offset` and forgets what was read, so that the file is looked at anew.

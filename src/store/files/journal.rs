@@ -74,7 +74,13 @@ impl Journal {
         self.shared.desk().health.clone()
     }
 
-    /// How many changes a restart would have to replay over the snapshot.
+    /// Whether there are changes that the snapshot does not cover. A heartbeat is none.
+    pub fn has_news(&self) -> bool {
+        let desk = self.shared.desk();
+        desk.changed >= desk.covered
+    }
+
+    /// How many records a restart would have to replay over the snapshot.
     pub fn uncovered(&self) -> u64 {
         let desk = self.shared.desk();
         desk.next - desk.covered

@@ -13,6 +13,7 @@
 //! | `sessions.snapshot` | all of memory, with the sequence `covers`: every change up to there is contained |
 //! | `sessions.journal.` and 20 digits | a segment: changes, one sequence each, from the one in its name on |
 //! | `sessions.tmp`, `sessions.journal.tmp` | the next of either, until it is whole and has its name |
+//! | `replaced-` and a time | a folder with what stood here before a backup was restored; nobody reads it |
 //!
 //! The layouts stand in `snapshot.rs`, `segment.rs`, `frame.rs` and `record.rs`.
 //!
@@ -27,7 +28,7 @@
 //! - A change: [`Journal::append`] under the lock of what changes, and [`Receipt::durable`] after letting go of it.
 //! - A round: [`Snapshots::begin`], all of memory into [`Round::put`], [`Round::finish`]. Now and then, before the end,
 //!   and as soon as [`Journal::health`] is not [`Health::Healthy`]: the round is the mend.
-//! - After damage: [`salvage()`].
+//! - After damage: [`salvage()`]. An older copy in the place of what is there: [`restore()`].
 //!
 //! # Why a snapshot and its segment fit together
 //!
@@ -96,6 +97,7 @@ mod opening;
 mod record;
 mod recovery;
 mod replay;
+mod restore;
 mod round;
 mod salvage;
 mod segment;
@@ -115,10 +117,12 @@ pub use self::opening::{Opened, open};
 pub use self::record::{Entry, Record};
 pub use self::recovery::{Recovered, read};
 pub use self::replay::{Known, Replay, Replayed};
+pub use self::restore::{Plan, Restored, reach, restore};
 pub use self::round::{Round, Snapshots};
 pub use self::salvage::{Salvaged, Skipped, salvage};
 pub use self::segment::{Segment, list};
 pub use self::segment_reader::{Item, Place, SegmentReader};
+pub(super) use self::segment_reader::{Named, Standing};
 pub use self::snapshot::NAME as SNAPSHOT;
 pub use self::snapshot_reader::SnapshotReader;
 pub use self::writer::Writer;

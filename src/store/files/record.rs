@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::token::{Session, SessionId, Timestamp};
+use crate::token::{Restoration, Session, SessionId, Timestamp};
 
 use super::frame::Flaw;
 
@@ -18,14 +18,18 @@ const TOMBSTONE: u8 = 2;
 const PULSE: u8 = 3;
 /// In snapshots only.
 const CLOSING: u8 = 4;
+/// In snapshots: nothing restores a store that runs.
+const RESTORED: u8 = 5;
 
-/// What is written of one session id.
+/// What is written: of one session id, or of all of them.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry<'a> {
     /// All of a session. It replaces what was written of it before.
     Session(&'a Session),
     /// The session has ended, and is remembered until then. Nothing replaces it.
     Tombstone { id: SessionId, until: Timestamp },
+    /// What is behind this snapshot was restored from a backup.
+    Restored(&'a Restoration),
 }
 
 /// What is read.
@@ -40,6 +44,7 @@ pub enum Record {
     Pulse {
         at: Timestamp,
     },
+    Restored(Restoration),
 }
 
 /// The last record of a snapshot.
@@ -61,6 +66,7 @@ pub(super) fn write(entry: Entry<'_>, into: &mut Vec<u8>) -> bool {
     match entry {
         Entry::Session(session) => put(SESSION, session, into),
         Entry::Tombstone { id, until } => put(TOMBSTONE, &(id, until), into),
+        Entry::Restored(restoration) => put(RESTORED, restoration, into),
     }
 }
 
@@ -83,6 +89,7 @@ pub(super) fn read(kind: u8, payload: &[u8]) -> Result<Record, Flaw> {
         SESSION => exactly(payload).map(|session| Record::Session(Box::new(session))),
         TOMBSTONE => exactly(payload).map(|(id, until)| Record::Tombstone { id, until }),
         PULSE => exactly(payload).map(|at| Record::Pulse { at }),
+        RESTORED => exactly(payload).map(Record::Restored),
         kind => Err(Flaw::Kind(kind)),
     }
 }

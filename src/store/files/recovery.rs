@@ -192,6 +192,7 @@ impl Recovered {
             }
             Record::Tombstone { id, until } => memory.tombstone(id, until),
             Record::Pulse { at } => self.newest = self.newest.max(at),
+            Record::Restored(restoration) => memory.restored(restoration),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 
-use crate::token::{Session, SessionId, Timestamp};
+use crate::token::{Restoration, Restorations, Session, SessionId, Timestamp};
 
 use super::record::Entry;
 
@@ -24,12 +24,15 @@ use super::record::Entry;
 pub trait Replay {
     fn session(&mut self, session: Box<Session>);
     fn tombstone(&mut self, id: SessionId, until: Timestamp);
+    /// One of those in force, and not the first to be told of perhaps.
+    fn restored(&mut self, restoration: Restoration);
 }
 
 /// The plainest such memory.
 #[derive(Debug, Default)]
 pub struct Replayed {
     pub entries: HashMap<SessionId, Known>,
+    pub restorations: Restorations,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +60,10 @@ impl Replay for Replayed {
             _ => until,
         };
         self.entries.insert(id, Known::Ended { until });
+    }
+
+    fn restored(&mut self, restoration: Restoration) {
+        self.restorations.add(restoration);
     }
 }
 

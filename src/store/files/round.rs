@@ -5,7 +5,7 @@
 //! before, or the same told shorter; no snapshot becomes visible that knows more than the synced journal.
 //! Does not know: when a round is due, how memory is walked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
 
@@ -23,6 +23,8 @@ pub struct Snapshots {
     pub(super) shared: Arc<Shared>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) directory: PathBuf,
+    /// When the last round began that was finished: whoever finishes one says so.
+    pub written_at: Option<Timestamp>,
 }
 
 /// A round that has begun. Dropped unfinished it leaves things as they are; the next one starts from here.
@@ -33,6 +35,14 @@ pub struct Round<'a> {
 }
 
 impl Snapshots {
+    /// Bytes of the snapshot and of the journal. What cannot be read counts as nothing: a round would say why.
+    pub fn sizes(&self) -> (u64, u64) {
+        let length = |path: &Path| path.metadata().map_or(0, |file| file.len());
+        let journal = segment::list(&self.directory).unwrap_or_default();
+        let journal = journal.iter().map(|segment| length(&segment.file)).sum();
+        (length(&self.directory.join(snapshot::NAME)), journal)
+    }
+
     /// Step one: a new segment. From when this returns, all of memory has to be shown to [`Round::put`], each entry as it
     /// is at some instant after this call. Blocks for a few syncs.
     ///
@@ -76,7 +86,7 @@ impl Round<'_> {
     /// When the disk refuses. The files are whole in any case: if only the deleting failed, the snapshot stands, and the
     /// next round deletes.
     pub fn finish(mut self, newest: Timestamp) -> Result<(), FilesError> {
-        let Snapshots { shared, disk, directory } = self.snapshots;
+        let Snapshots { shared, disk, directory, .. } = self.snapshots;
         self.draft.close(newest)?;
         // The walk has seen changes that were appended after the segment began. Were the snapshot to stand before they are
         // in the journal, a restart would know some that nobody was told of, and not those before them.

@@ -12,7 +12,7 @@ use crate::token::Timestamp;
 use super::disk::{Disk, LocalDisk};
 use super::error::FilesError;
 use super::frame::Flaw;
-use super::record::Record;
+use super::record::{Entry, Record};
 use super::replay::{Known, Replay, Replayed};
 use super::segment;
 use super::segment_reader::{Item, SegmentReader};
@@ -48,6 +48,20 @@ pub fn salvage(directory: &Path, to: &Path, now: Timestamp) -> Result<Salvaged, 
 }
 
 pub(super) fn salvage_on(disk: &dyn Disk, directory: &Path, to: &Path, now: Timestamp) -> Result<Salvaged, FilesError> {
+    let (found, last) = read_over(directory)?;
+    found.write(disk, to, last, now)
+}
+
+/// How far files that may be damaged have come: the last sequence, and the newest time, of all that can be read.
+///
+/// # Errors
+/// When a file cannot be read at all, or only a newer version could read it.
+pub(super) fn reach(directory: &Path) -> Result<(u64, Timestamp), FilesError> {
+    read_over(directory).map(|(found, last)| (last, found.newest))
+}
+
+/// All that can be read, and the last sequence that was seen.
+fn read_over(directory: &Path) -> Result<(Found, u64), FilesError> {
     let mut found = Found::default();
     let covers = found.read_snapshot(&directory.join(snapshot::NAME))?;
     let segments = segment::list(directory)?;
@@ -66,7 +80,7 @@ pub(super) fn salvage_on(disk: &dyn Disk, directory: &Path, to: &Path, now: Time
         };
         last = found.read_segment(reader, covers, last)?;
     }
-    found.write(disk, to, last, now)
+    Ok((found, last))
 }
 
 #[derive(Default)]
@@ -145,6 +159,7 @@ impl Found {
             }
             Record::Tombstone { id, until } => self.memory.tombstone(id, until),
             Record::Pulse { at } => self.newest = self.newest.max(at),
+            Record::Restored(restoration) => self.memory.restored(restoration),
         }
     }
 
@@ -154,6 +169,9 @@ impl Found {
 
     fn write(mut self, disk: &dyn Disk, to: &Path, covers: u64, now: Timestamp) -> Result<Salvaged, FilesError> {
         let mut draft = Draft::create(disk, to.to_owned(), covers, now)?;
+        for restoration in self.memory.restorations.iter() {
+            draft.put(Entry::Restored(restoration));
+        }
         for (id, known) in &self.memory.entries {
             match known {
                 Known::Live(_) => self.said.sessions += 1,

@@ -6,10 +6,12 @@
 //!
 //! Whoever follows the files of a running gate lists the segments, reads the one it is in to its end, and goes on with the
 //! one that was listed next, in this order: a segment is listed only when the one before it is whole. If that one begins
-//! with another sequence than the one that had to come, or if the own one is gone, changes are only to be had from the
-//! snapshot: [`super::read`] again, and once more when the snapshot covers what was missing.
+//! with another sequence than the one that had to come, or if the own one was cut or was gone before it was read, changes
+//! are only to be had from the snapshot: [`super::read`] again, and once more when the snapshot covers what was missing.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::error::FilesError;
@@ -42,6 +44,22 @@ pub enum Item {
     /// Nothing that can be passed over without [`SegmentReader::skip`]. [`Flaw::Cut`] in the newest segment of a running
     /// gate is a record on its way.
     Flawed(Flaw),
+}
+
+/// How a segment stands that was read up to some place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) struct Standing {
+    pub named: Named,
+    /// The file ends before the place.
+    pub cut: bool,
+}
+
+/// What the name of a segment that is read stands for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Named {
+    Same,
+    Other,
+    Nothing,
 }
 
 /// Reads one segment, record by record.
@@ -98,6 +116,23 @@ impl SegmentReader {
     /// The last sequence that the segments before this one hold for certain.
     pub fn after(&self) -> u64 {
         self.after
+    }
+
+    /// How the file stands: a round removes its name, a recovery cuts it, and gives its name to another if there was no
+    /// record in it; whoever restores a backup does as he likes. What was opened stays readable in any case.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    pub(in crate::store) fn standing(&self) -> Result<Standing, FilesError> {
+        let identity = |found: &fs::Metadata| (found.dev(), found.ino());
+        let own = self.window.metadata().map_err(FilesError::io(&self.file, "look at"))?;
+        let named = match fs::metadata(&self.file) {
+            Ok(found) if identity(&found) == identity(&own) => Named::Same,
+            Ok(_) => Named::Other,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Named::Nothing,
+            Err(source) => return Err(FilesError::Io { file: self.file.clone(), what: "look at", source }),
+        };
+        Ok(Standing { named, cut: own.len() < self.window.offset() })
     }
 
     /// How many bytes follow.
@@ -158,7 +193,7 @@ impl SegmentReader {
 
     /// Whether the flaw at the place, and all behind it, can be what a power cut leaves of one write that nobody was
     /// told of: nothing sound follows, or only records that no sync separates from the flaw.
-    pub(super) fn torn_from_here(&mut self) -> Result<bool, FilesError> {
+    pub(in crate::store) fn torn_from_here(&mut self) -> Result<bool, FilesError> {
         let place = self.place();
         let mut torn = true;
         self.window.advance(1);

@@ -90,6 +90,7 @@ impl SessionV1 {
             parent: self.parent,
             access_floor: self.access_floor,
             in_doubt: false,
+            outlived: None,
         }
     }
 }

@@ -31,6 +31,7 @@ const ADDRESS: u8 = 1 << 7;
 
 /// Of the marks.
 const IN_DOUBT: u8 = 1;
+const OUTLIVED: u8 = 1 << 1;
 
 /// What an address is written with.
 const V4: u8 = 4;
@@ -61,7 +62,8 @@ impl Packed {
         let profile = match session.profile {
             Profile::Smsgate => 0,
         };
-        let marks = if session.in_doubt { IN_DOUBT } else { 0 };
+        let mark = |says: bool, mark| if says { mark } else { 0 };
+        let marks = mark(session.in_doubt, IN_DOUBT) | mark(session.outlived.is_some(), OUTLIVED);
         let first_end = session.idle_expires_at.min(session.expires_at);
         let seconds = u32::try_from(first_end.saturating_since(rotated_at).as_secs()).unwrap_or(u32::MAX);
         // Most sessions take less; the box takes what was needed.
@@ -98,6 +100,9 @@ impl Packed {
         }
         if let Some(device) = &session.device {
             put_device(&mut out, device);
+        }
+        if let Some(outlived) = session.outlived {
+            out.bytes.extend(outlived.as_micros().to_le_bytes());
         }
         Self(out.bytes.into())
     }
@@ -141,6 +146,7 @@ impl Packed {
             address: (flags & ADDRESS != 0).then(|| address(&mut read)),
             parent: (flags & PARENT != 0).then(|| SessionId::from_bytes(read.array())),
             device: (flags & DEVICE != 0).then(|| Box::new(device(&mut read))),
+            outlived: (marks & OUTLIVED != 0).then(|| Timestamp::from_micros(u64::from_le_bytes(read.array()))),
         }
     }
 

@@ -52,6 +52,15 @@ impl Tombstones {
         true
     }
 
+    /// Forgets one. Returns whether it was there.
+    pub(super) fn remove(&self, id: &SessionId) -> bool {
+        let mut shard = self.write(shards::of_id(id));
+        let found = shard.find_entry(shards::bits(id), |tombstone| tombstone.id == *id);
+        let there = found.map(|found| found.remove()).is_ok();
+        self.count.fetch_sub(usize::from(there), Ordering::Relaxed);
+        there
+    }
+
     /// Forgets those that have served.
     pub(super) fn sweep(&self, now: Timestamp) {
         for shard in 0..SHARDS {
@@ -123,6 +132,16 @@ mod tests {
         assert_eq!((outcomes, tombstones.count()), ([true, true, false, false], 1));
         tombstones.sweep(at(8));
         assert!(tombstones.holds(&id(1)));
+    }
+
+    #[test]
+    fn one_is_removed_and_no_other() {
+        let tombstones = Tombstones::new();
+        tombstones.put(id(1), at(5));
+        tombstones.put(id(2), at(5));
+        assert_eq!([tombstones.remove(&id(1)), tombstones.remove(&id(1))], [true, false]);
+        assert_eq!([tombstones.holds(&id(1)), tombstones.holds(&id(2))], [false, true]);
+        assert_eq!(tombstones.count(), 1);
     }
 
     #[test]

@@ -18,11 +18,16 @@ const FAULTS: [&[&str]; 3] = [&["write"], &["sync"], &["sync", "truncate"]];
 
 /// A store whose writer is not at work yet: nothing is decided.
 fn idle(disk: &Arc<FaultyDisk>, folder: &TempDir, policy: &Policy) -> (Running, Writer) {
-    let Remembered { memory, recovered } = Remembered::read(folder.path()).unwrap();
+    let Remembered { memory, restorations, recovered } = Remembered::read(folder.path()).unwrap();
     let opened = open_on(Arc::clone(disk) as Arc<_>, &recovered, Fsync::Always).unwrap();
-    let caps = Caps { sessions: 1000, sessions_per_user: 10 };
+    let caps = Caps { sessions: 1000, sessions_per_user: 10, tombstones: 1000 };
     let snapshots = Mutex::new(opened.snapshots);
-    let store = Store { memory, caps, policy: Arc::new(policy.clone()), journal: opened.journal, snapshots };
+    let store = Store {
+        memory,
+        restorations: arc_swap::ArcSwap::from_pointee(restorations),
+        policy: Arc::new(policy.clone()),
+        source: Source::Own(Own { caps, journal: opened.journal, snapshots }),
+    };
     (Running { store, writer: None }, opened.writer)
 }
 
@@ -51,7 +56,8 @@ fn present(
     settle: impl Future,
 ) -> Result<Rotation, StoreError> {
     let now = T0 + SECOND * second;
-    let presented = Presented { session: id, generation, profile: Profile::Smsgate, arrived_at: now, address: None };
+    let presented =
+        Presented { session: id, generation, issued_at: T0, profile: Profile::Smsgate, arrived_at: now, address: None };
     let rotation = run(store.rotate(&presented, &known, &"key".into(), now, settle));
     store.answered(id, generation + 1, now);
     rotation
@@ -94,7 +100,7 @@ fn repeats(faults: &'static [&'static str], mended_meanwhile: bool, restarted: b
     let (mut store, writer) = idle(&disk, &folder, &policy());
     let mut work = None;
     let settle = async {
-        let written = store.journal.so_far();
+        let written = store.own().unwrap().journal.so_far();
         disk.fail(faults);
         work = Some(thread::spawn(|| writer.run()));
         assert!(written.durable().await.is_err());
@@ -149,8 +155,14 @@ fn a_retry_that_failed_may_be_repeated_when_its_window_is_over() {
     {
         let kid = "key".into();
         let now = T0 + SECOND * 3;
-        let presented =
-            Presented { session: id, generation: 0, profile: Profile::Smsgate, arrived_at: now, address: None };
+        let presented = Presented {
+            session: id,
+            generation: 0,
+            issued_at: T0,
+            profile: Profile::Smsgate,
+            arrived_at: now,
+            address: None,
+        };
         let mut other = pin!(store.store.issue(session(2, "ben", T0, &policy), &known, T0));
         let mut retry = pin!(store.store.rotate(&presented, &known, &kid, now, async {}));
         begin(other.as_mut());

@@ -4,6 +4,7 @@
 //! Does not know: the rules row by row; those are tested where they stand.
 
 mod doubts;
+mod following;
 mod model;
 mod restarts;
 mod steps;
@@ -18,7 +19,10 @@ use tempfile::TempDir;
 use tokio::runtime::Builder;
 
 use crate::token::tests::{T0, moved, policy, session};
-use crate::token::{ALL_ANY, AccessOverlap, CredentialVersion, Profile, SETTLE, Scopes, TokenKind};
+use crate::token::{
+    ALL_ANY, AccessOverlap, CredentialVersion, OnReuse, Presented, Profile, Rotation, RotationRefusal, SETTLE, Scopes,
+    TokenKind,
+};
 
 use super::*;
 
@@ -65,7 +69,7 @@ fn start(folder: &Path, caps: Caps, policy: &Policy) -> Running {
 }
 
 fn open(folder: &TempDir, per_user: usize, policy: &Policy) -> Running {
-    start(folder.path(), Caps { sessions: 10_000, sessions_per_user: per_user }, policy)
+    start(folder.path(), Caps { sessions: 10_000, sessions_per_user: per_user, tombstones: 10_000 }, policy)
 }
 
 fn access(session: SessionId, generation: u32) -> TokenId {
@@ -78,7 +82,7 @@ fn empty() -> (TempDir, Running) {
 
 fn capped(sessions: usize, sessions_per_user: usize) -> (TempDir, Running) {
     let folder = tempfile::tempdir().unwrap();
-    let store = start(folder.path(), Caps { sessions, sessions_per_user }, &policy());
+    let store = start(folder.path(), Caps { sessions, sessions_per_user, tombstones: 10_000 }, &policy());
     (folder, store)
 }
 
@@ -104,7 +108,8 @@ fn mint(store: &Store, id: u64, parent: SessionId, second: u32) -> Result<Sessio
 }
 
 fn refresh(store: &Store, id: SessionId, generation: u32, now: Timestamp) -> Rotation {
-    let presented = Presented { session: id, generation, profile: Profile::Smsgate, arrived_at: now, address: None };
+    let presented =
+        Presented { session: id, generation, issued_at: T0, profile: Profile::Smsgate, arrived_at: now, address: None };
     run(store.rotate(&presented, &known, &"key".into(), now, async {})).unwrap()
 }
 
@@ -177,6 +182,27 @@ fn at_the_total_cap_nobody_signs_in_until_something_ends() {
     let after_all = T0 + policy().session_ttl + SECOND * 10;
     store.sweep(after_all);
     assert_eq!((store.live(), store.is_empty()), (0, true));
+}
+
+#[test]
+fn a_sign_in_needs_room_for_its_end_and_no_end_is_forgotten_for_want_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let caps = Caps { sessions: 2, sessions_per_user: 10, tombstones: 1 };
+    let store = start(folder.path(), caps, &policy());
+    let ids: Vec<_> = (1..=3)
+        .map(|n| {
+            let id = sign_in(&store, n, "anna", 0).unwrap();
+            assert!(run(store.end(id)).unwrap());
+            id
+        })
+        .collect();
+    assert!(matches!(sign_in(&store, 4, "anna", 1), Err(StoreError::Full)));
+    for id in ids {
+        assert_eq!(store.access_standing(access(id, 0), T0 + SECOND), AccessStanding::Ended);
+    }
+    store.sweep(T0 + policy().access_ttl + policy().leeway);
+    sign_in(&store, 5, "anna", 1000).unwrap();
+    assert_eq!((store.live(), store.tombstones()), (1, 0));
 }
 
 #[test]

@@ -256,6 +256,7 @@ impl World {
         let presented = Presented {
             session: id(session),
             generation: u32::try_from(generation).unwrap(),
+            issued_at: T0,
             profile: Profile::Smsgate,
             arrived_at: moved(self.now, -micros),
             address: None,

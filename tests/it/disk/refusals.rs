@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde_json::json;
 
 use super::*;
+use crate::admin::ask;
 
 /// Nothing at all; and ten bytes of the next record, or the head of a new segment, but no snapshot.
 const LIMITS: [u64; 2] = [0, 42];
@@ -36,6 +37,21 @@ fn what_would_have_to_be_written_is_refused_and_requests_pass() {
         assert_eq!(sessions(&gate), left);
         assert_eq!(said(&gate, "panicked"), 0);
     }
+}
+
+#[test]
+fn it_is_not_ready_meanwhile_and_says_why() {
+    let (gate, pairs) = rested(&[("admin.listen", "127.0.0.1:0")], 1);
+    limit(&gate, 0);
+    unwritten(refresh(&gate, &pairs[0]));
+    let answer = ask(&gate, "GET", "/readyz").expect(503);
+    assert!(answer.text().contains("[-]journal failed: sessions cannot be written down"), "{}", answer.text());
+    assert!(answer.text().contains("File too large"), "{}", answer.text());
+    ask(&gate, "GET", "/readyz?exclude=journal").expect(200);
+    ask(&gate, "GET", "/livez").expect(200);
+    lift_limit(&gate);
+    recovers(&gate);
+    ask(&gate, "GET", "/readyz").expect(200);
 }
 
 #[test]

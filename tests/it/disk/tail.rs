@@ -113,7 +113,7 @@ impl Story {
     /// What the library makes of such a directory, as a start does.
     fn known(&self, bytes: &[u8]) -> Result<State, FilesError> {
         let folder = self.files_with(bytes);
-        let caps = Caps { sessions: 100, sessions_per_user: 100 };
+        let caps = Caps { sessions: 100, sessions_per_user: 100, tombstones: 100 };
         let (store, _writer) = Remembered::read(folder.path())?.open(Fsync::Never, caps, Arc::new(policy()))?;
         let now = Timestamp::from_secs(0);
         let ids = self.steps.last().unwrap().1.keys();

@@ -87,10 +87,15 @@ impl Start {
 
     #[track_caller]
     pub fn start(self) -> Gate {
+        self.launch().listens()
+    }
+
+    /// One that may have to wait before it listens.
+    pub fn launch(self) -> Gate {
         if !self.users.is_empty() {
             fs::write(self.folder.path().join("users.toml"), &self.users).unwrap();
         }
-        Gate::launch(self.folder, self.settings, self.variables).listens()
+        Gate::launch(self.folder, self.settings, self.variables)
     }
 }
 
@@ -249,6 +254,12 @@ impl Gate {
     #[track_caller]
     pub fn start_again(self) -> Self {
         self.launch_beside().listens()
+    }
+
+    /// A setting for the next start.
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((key.into(), value.into()));
+        self
     }
 
     /// Another one on the same folder, which may have to wait before it listens.

@@ -62,7 +62,7 @@ pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         if let Some(it) = found() {
             return it;
         }
-        assert!(start.elapsed() < std::time::Duration::from_secs(10), "waited in vain for {what}");
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "waited in vain for {what}");
         std::thread::yield_now();
     }
 }

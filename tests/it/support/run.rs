@@ -9,6 +9,9 @@ use super::until;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
 
+/// Keeps gates that run at the same time from wanting the same port for their operators.
+const NO_ADMIN: (&str, &str) = ("PORTCULLIS_ADMIN__LISTEN", "");
+
 /// The binary in a folder, with none of our variables that this process may have.
 pub fn command(folder: &Path) -> Command {
     let mut command = Command::new(BINARY);
@@ -18,6 +21,7 @@ pub fn command(folder: &Path) -> Command {
             command.env_remove(name);
         }
     }
+    command.env(NO_ADMIN.0, NO_ADMIN.1);
     command
 }
 
@@ -44,6 +48,7 @@ impl Run {
         for name in environment {
             command.env_remove(name);
         }
+        command.env(NO_ADMIN.0, NO_ADMIN.1);
         Self { command, input: Vec::new() }
     }
 

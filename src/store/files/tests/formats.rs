@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use proptest::prelude::*;
 
-use crate::token::Device;
+use crate::token::{Device, Restoration};
 
 use super::*;
 
@@ -21,19 +21,20 @@ const VERSION_1: &str = "50434c534e41500001000000ab0000004997847b000202020202020
     657373616765733a73656e640d6d657373616765733a7265616484070000008080e2c4f2a299038080e2c4f2a299038080d7beaaee990380c0b1\
     a5dbb8a00300036b6579070707070707070700000a000000b1c7b9f80203c0a887c9f2a29903";
 
-/// A snapshot of today: number 1 and a tombstone of number 4; it covers 41.
-const SNAPSHOT: &str = "50434c534e415000020000002900000000000000c046c628176506004fe3448d82000000c7b8f553010101010101010\
-    1010101010104616e6e6100020d6d657373616765733a73656e640d6d657373616765733a72656164020d6d657373616765733a73656e640d6\
-    d657373616765733a7265616484070000008080e2c4f2a299038080e2c4f2a299038080d7beaaee990380c0b1a5dbb8a00300036b657907070\
-    707070707070000001500000066089f1602040404040404040404040404c081c284f6a299030a000000b5a3dce20402c0a887c9f2a29903";
+/// A snapshot of today: a restoration, number 1 and a tombstone of number 4; it covers 41.
+const SNAPSHOT: &str = "50434c534e415000020000002900000000000000c046c628176506004fe3448d23000000c73e872d058080e2c4f2a29\
+    9038089dcc5f2a299030101c0849fc5f2a29903c0a887c9f2a2990383000000264d51d70101010101010101010101010104616e6e6100020d6d\
+    657373616765733a73656e640d6d657373616765733a72656164020d6d657373616765733a73656e640d6d657373616765733a7265616484070\
+    000008080e2c4f2a299038080e2c4f2a299038080d7beaaee990380c0b1a5dbb8a00300036b6579070707070707070700000000150000006608\
+    9f1602040404040404040404040404c081c284f6a299030a000000f6b7a7f50403c0a887c9f2a29903";
 
 /// A segment of today that begins with 42: number 2, a tombstone of number 1 written together with it, a heartbeat.
-const SEGMENT: &str = "50434c4a524e4c00010000002a000000000000002900000000000000bbe10b7cb4000000b2081bbc2a00000000000000\
-    0102020202020202020202020204616e6e6100020d6d657373616765733a73656e640d6d657373616765733a72656164010d6d657373616765\
-    733a72656164840700010103642d31010e416e6e61e28099732070686f6e65010120010db80000000000000000000000078080e2c4f2a29903\
-    c09693c7f2a299038080d7beaaee990380c0b1a5dbb8a00380d0acf30e056f7468657207070707070707070101010101010101010101010103\
-    001d000000e81fd37c2b00000000000000820101010101010101010101018080e2c4f2a2990311000000bceaaf292c0000000000000083c084\
-    9fc5f2a29903";
+const SEGMENT: &str = "50434c4a524e4c00010000002a000000000000002900000000000000bbe10b7cb50000002526d1f72a00000000000000\
+    0102020202020202020202020204616e6e6100020d6d657373616765733a73656e640d6d657373616765733a72656164010d6d6573736167657\
+    33a72656164840700010103642d31010e416e6e61e28099732070686f6e65010120010db80000000000000000000000078080e2c4f2a29903c0\
+    9693c7f2a299038080d7beaaee990380c0b1a5dbb8a00380d0acf30e056f7468657207070707070707070101010101010101010101010103000\
+    01d000000e81fd37c2b00000000000000820101010101010101010101018080e2c4f2a2990311000000bceaaf292c0000000000000083c0849f\
+    c5f2a29903";
 
 fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
@@ -58,6 +59,11 @@ fn both() -> [Session; 2] {
         ..session(2)
     };
     [plain, rich]
+}
+
+fn restoration() -> Restoration {
+    let revoked_after = Some(T0 + SECOND);
+    Restoration { backup: T0, restored: T0 + SECOND * 2, adopt: true, revoked_after, sessions_end: T0 + SECOND * 9 }
 }
 
 fn live(session: Session) -> Known {
@@ -98,6 +104,7 @@ fn the_present_formats_do_not_change_without_a_new_version() {
     let now = T0 + SECOND * 3;
     let path = folder.path().join(SNAPSHOT_NAME);
     let mut draft = super::super::snapshot::Draft::create(&disk, path.clone(), 41, now).unwrap();
+    draft.put(Entry::Restored(&restoration()));
     draft.put(Entry::Session(&plain));
     draft.put(Entry::Tombstone { id: id(4), until: T0 + SECOND * 939 });
     draft.close(T0 + SECOND * 9).unwrap();
@@ -115,6 +122,9 @@ fn the_present_formats_do_not_change_without_a_new_version() {
     let path = folder.path().join(segment_name(42));
     assert_eq!(hex(&fs::read(&path).unwrap()), SEGMENT, "raise the version, and keep what reads the old one");
 
+    let mut memory = Replayed::default();
+    read(folder.path(), &mut memory).unwrap();
+    assert_eq!(memory.restorations.iter().collect::<Vec<_>>(), [&restoration()]);
     let (entries, found) = recovered(folder.path());
     let ended = |until| Known::Ended { until };
     let expected = [(id(1), ended(T0)), (id(2), live(rich)), (id(4), ended(T0 + SECOND * 939))];
@@ -223,6 +233,7 @@ fn any_session() -> impl Strategy<Value = Session> {
                 parent: parent.map(SessionId::from_bytes),
                 access_floor,
                 in_doubt: generation % 2 == 1,
+                outlived: (generation % 3 == 1).then_some(times.3),
             }
         },
     )

@@ -9,6 +9,7 @@ mod crashes;
 mod damage;
 pub(in crate::store) mod faulty;
 mod formats;
+mod restores;
 mod together;
 
 use std::collections::HashMap;
@@ -56,6 +57,7 @@ fn session(number: u8) -> Session {
         parent: None,
         access_floor: 0,
         in_doubt: false,
+        outlived: None,
     }
 }
 

@@ -146,7 +146,7 @@ impl Follower {
                     Item::Record { record: Record::Tombstone { id, until }, .. } => {
                         self.entries.insert(id, Known::Ended { until });
                     }
-                    Item::Record { record: Record::Pulse { .. }, .. } => {}
+                    Item::Record { record: Record::Pulse { .. } | Record::Restored(_), .. } => {}
                     Item::End => break "all there is",
                     Item::Flawed(Flaw::Cut) => break "on its way",
                     Item::Flawed(flaw) => panic!("{flaw}"),

@@ -65,6 +65,7 @@ prop_compose! {
         (idle_expires_at, expires_at) in (time(), time()),
         (generation, access_floor) in (number(), number()),
         credential in any::<[u8; 8]>(),
+        (in_doubt, outlived) in (any::<bool>(), option::of(time())),
     ) -> Session {
         Session {
             id: SessionId::from_bytes(id),
@@ -79,6 +80,8 @@ prop_compose! {
             access_floor,
             credential: CredentialVersion(credential),
             parent: parent.map(SessionId::from_bytes),
+            in_doubt,
+            outlived,
             ..names
         }
     }

@@ -1,0 +1,61 @@
+//! A start that stops before it touches anything.
+//!
+//! Guarantees: looks at everything that a start would look at, and makes, locks and binds nothing; a running gate on the
+//! same directory is not disturbed.
+//! Does not know: exit codes.
+
+use crate::account::{Directory, Found};
+use crate::clock;
+use crate::config::{Config, StoreKind};
+use crate::keys::{KeyError, KeyRing};
+use crate::store::Remembered;
+
+use super::StartError;
+use super::terms;
+
+/// Looks at everything that a start would look at, and makes, locks and binds nothing.
+///
+/// # Errors
+/// All that would stop a start.
+pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
+    let (mut notes, mut errors) = (Vec::new(), Vec::new());
+    let replica = config.store.kind != StoreKind::Memory;
+    let sessions_exist = match Remembered::read(&config.data_dir) {
+        // A primary may be writing: a change on its way and a file in the making are nothing to speak of.
+        Ok(remembered) if replica => !remembered.is_empty(),
+        Ok(remembered) => {
+            notes.extend(remembered.notices().iter().map(ToString::to_string));
+            !remembered.is_empty()
+        }
+        Err(error) => {
+            errors.push(error.into());
+            false
+        }
+    };
+    // As if there were sessions, so that no key is made.
+    match KeyRing::open(&config.data_dir, terms::key_source(config), true, clock::wall().as_secs()) {
+        Ok((_, notices)) => notes.extend(notices.iter().map(ToString::to_string)),
+        Err(KeyError::SessionsWithoutKeys { .. }) if !sessions_exist => {
+            let made = if replica {
+                "keys will be made at the first start of the primary"
+            } else {
+                "keys will be made at the first start"
+            };
+            notes.push(made.into());
+        }
+        Err(error) => errors.push(error.into()),
+    }
+    let path = &config.users.file;
+    match Directory::open(path) {
+        Ok((directory, _)) if directory.users().is_empty() && sessions_exist && !replica => {
+            errors.push(StartError::SessionsWithoutUsers { path: path.clone() });
+        }
+        Ok((_, Found::Nothing)) => notes.push(format!(
+            "{}: there is no such file, so nobody can sign in; `portcullis hash-password` makes the hash of a user",
+            path.display()
+        )),
+        Ok((directory, Found::File)) => notes.push(format!("{}: users: {}", path.display(), directory.users().len())),
+        Err(trouble) => errors.push(StartError::Users { path: path.clone(), trouble }),
+    }
+    if errors.is_empty() { Ok(notes) } else { Err(errors) }
+}

@@ -1,0 +1,64 @@
+//! Why a gate did not start, or did not end well.
+//!
+//! Guarantees: each reason names what is to be mended, and whether that is the configuration.
+//! Does not know: exit codes.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::account::{FileTrouble, HashFailed};
+use crate::edge::BindError;
+use crate::keys::{FileProblem, KeyError};
+use crate::store::{FilesError, SNAPSHOT};
+
+/// Why a gate did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{}: cannot {what}", path.display())]
+    DataDir {
+        path: PathBuf,
+        what: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error("{}: {trouble}", path.display())]
+    Users { path: PathBuf, trouble: FileTrouble },
+    /// Every session would be taken for one of a removed user, and end.
+    #[error(
+        "{}: no users, but there are sessions, which would all end; put the file back, or move {SNAPSHOT} in the data \
+         directory away if that is meant",
+        path.display()
+    )]
+    SessionsWithoutUsers { path: PathBuf },
+    #[error(transparent)]
+    Password(#[from] HashFailed),
+    #[error(transparent)]
+    Sessions(#[from] FilesError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("the system gives no threads")]
+    Threads(#[source] io::Error),
+}
+
+/// The last snapshot could not be written. What was acknowledged is in the journal all the same.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct StopError(#[from] FilesError);
+
+impl StartError {
+    /// Whether the set-up is at fault, and not the moment.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Keys(KeyError::File { problem: FileProblem::Write(error), .. }) => !is_full(error),
+            Self::Keys(_) | Self::Users { .. } | Self::SessionsWithoutUsers { .. } => true,
+            Self::DataDir { .. } | Self::Password(_) | Self::Sessions(_) | Self::Bind(_) | Self::Threads(_) => false,
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}

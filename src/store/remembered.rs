@@ -1,0 +1,60 @@
+//! What the files tell, before anything is written.
+//!
+//! Guarantees: reading changes nothing, so that a check, an offline command and a start see the same; a store comes out of
+//! it only together with the writer that makes its changes last.
+//! Does not know: who may write: a lock sees to that.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+
+use crate::token::{Policy, Restorations};
+
+use super::files::{self, FilesError, Fsync, Notice, Recovered, Writer};
+use super::ledger::Filling;
+use super::memory::Memory;
+use super::{Caps, Own, Source, Store};
+
+/// What the files of a directory tell, before anything is written there.
+pub struct Remembered {
+    pub(super) memory: Memory,
+    pub(super) restorations: Restorations,
+    pub(super) recovered: Recovered,
+}
+
+impl Remembered {
+    /// Reads snapshot and journal; without files that is an empty store. Changes nothing.
+    ///
+    /// # Errors
+    /// What is damaged before its end is never half-read: the error names the file, the byte and what to do.
+    pub fn read(directory: &Path) -> Result<Self, FilesError> {
+        let memory = Memory::new();
+        let mut restorations = Restorations::default();
+        let recovered = files::read(directory, &mut Filling { memory: &memory, restorations: &mut restorations })?;
+        memory.seen(recovered.newest);
+        Ok(Self { memory, restorations, recovered })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.memory.live() == 0
+    }
+
+    /// What was left out or is worth knowing.
+    pub fn notices(&self) -> &[Notice] {
+        &self.recovered.notices
+    }
+
+    /// Begins to write. The writer is to be run on a thread of its own: until then no change is acknowledged.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn open(self, fsync: Fsync, caps: Caps, policy: Arc<Policy>) -> Result<(Store, Writer), FilesError> {
+        let opened = files::open(&self.recovered, fsync)?;
+        let own = Own { caps, journal: opened.journal, snapshots: Mutex::new(opened.snapshots) };
+        let Self { memory, restorations, .. } = self;
+        let store =
+            Store { memory, restorations: ArcSwap::from_pointee(restorations), policy, source: Source::Own(own) };
+        Ok((store, opened.writer))
+    }
+}
