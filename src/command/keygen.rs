@@ -53,7 +53,7 @@ fn text(algorithm: Algorithm) -> Result<Zeroizing<String>, GenerateError> {
     Ok(Zeroizing::new(format!("{}\n", key.trim_end())))
 }
 
-fn algorithm_parser() -> impl TypedValueParser<Value = Algorithm> {
+pub(super) fn algorithm_parser() -> impl TypedValueParser<Value = Algorithm> {
     PossibleValuesParser::new(Algorithm::ALL.map(Algorithm::as_str)).try_map(|name| name.parse::<Algorithm>())
 }
 

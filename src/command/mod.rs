@@ -7,6 +7,7 @@
 pub mod demo;
 mod hash_password;
 mod keygen;
+mod keys;
 mod serve;
 mod store;
 
@@ -31,6 +32,9 @@ Settings are read from defaults, then the file, then the environment, then these
 First steps:
   portcullis demo                                          see it work, nothing else needed
   portcullis hash-password                                 make the password_hash of a user for users.toml
+
+While it runs:
+  portcullis keys rotate                                   sign with a new key; tokens of the old one stay valid
 
 When something is wrong with the files:
   portcullis store verify                                  say what is wrong, and whether a start would succeed";
@@ -73,6 +77,29 @@ struct Settings {
     set: Vec<(String, String)>,
 }
 
+/// Where settings come from, for commands that look at the data directory.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Settings")]
+struct Whereabouts {
+    /// Configuration file; without this ./config.toml is read if it is there
+    #[arg(long, short, value_name = "FILE", env = "PORTCULLIS_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where keys and sessions are kept (data_dir)
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Any other setting; can be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+}
+
+impl Whereabouts {
+    /// As [`configured`].
+    fn configured(&self) -> Result<Config, ExitCode> {
+        let Self { config, data_dir, set } = self.clone();
+        configured(&Settings { config, data_dir, set, listen: None, upstream: None })
+    }
+}
+
 #[derive(Subcommand)]
 enum Verb {
     /// Run the gate (what happens without a command)
@@ -93,6 +120,9 @@ enum Verb {
     /// Make a secret or private key
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::KeygenArgs),
+    /// List, add, rotate and retire the keys that sign tokens, also beside a running gate
+    #[command(subcommand)]
+    Keys(keys::KeysVerb),
     /// Look at the files of the store, also beside a running gate; save what damaged ones still tell; restore a backup
     #[command(subcommand)]
     Store(store::StoreVerb),
@@ -117,6 +147,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Demo(args)) => outcome(demo::run(args)),
         Some(Verb::HashPassword) => outcome(hash_password::run()),
         Some(Verb::Keygen(args)) => outcome(keygen::run(args)),
+        Some(Verb::Keys(verb)) => keys::run(verb),
         Some(Verb::Store(verb)) => store::run(verb),
     }
 }

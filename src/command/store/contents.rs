@@ -11,7 +11,7 @@ use crate::token::{Restorations, Session, SessionId, Timestamp};
 
 use super::place;
 
-pub(super) struct Contents {
+pub(in crate::command) struct Contents {
     /// The oldest first.
     pub sessions: Vec<Session>,
     /// The one that is forgotten next first.
@@ -25,7 +25,7 @@ pub(super) struct Contents {
 
 /// # Errors
 /// Where a start would fail.
-pub(super) fn read(directory: &Path) -> Result<Contents, FilesError> {
+pub(in crate::command) fn read(directory: &Path) -> Result<Contents, FilesError> {
     let in_use = place::is_in_use(directory);
     let (memory, recovered) = place::read::<Replayed>(directory)?;
     let (mut sessions, mut tombstones) = (Vec::new(), Vec::new());

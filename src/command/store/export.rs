@@ -28,7 +28,7 @@ pub(super) fn run(directory: &Path, out: &mut impl Write) -> Result<(), StoreErr
 }
 
 /// One object.
-pub(super) fn line(out: &mut impl Write, view: &impl Serialize) -> io::Result<()> {
+pub(in crate::command) fn line(out: &mut impl Write, view: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, view)?;
     out.write_all(b"\n")
 }

@@ -5,8 +5,8 @@
 //! it; what cannot be read is told with the words of a start, so with file, byte and what to do.
 //! Does not know: formats, and what a session may do.
 
-mod contents;
-mod export;
+pub(super) mod contents;
+pub(super) mod export;
 mod help;
 mod inspect;
 mod journal;

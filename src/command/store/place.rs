@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::command::{Settings, configured};
+use crate::command::Whereabouts;
 use crate::store::files::{self, FilesError, Notice, Recovered, Replay};
 
 use super::StoreError;
@@ -23,27 +23,18 @@ pub(in crate::command) struct Place {
     /// The directory to look at, for which no configuration is read; without this the configured data_dir
     #[arg(value_name = "DIR", conflicts_with_all = ["data_dir", "set"])]
     directory: Option<PathBuf>,
-    /// Configuration file; without this ./config.toml is read if it is there
-    #[arg(long, short, value_name = "FILE", env = "PORTCULLIS_CONFIG", help_heading = "Settings")]
-    config: Option<PathBuf>,
-    /// Where keys and sessions are kept (data_dir)
-    #[arg(long, value_name = "DIR", help_heading = "Settings")]
-    data_dir: Option<String>,
-    /// Any other setting; can be given several times
-    #[arg(long, value_name = "KEY=VALUE", value_parser = crate::command::key_value, help_heading = "Settings")]
-    set: Vec<(String, String)>,
+    #[command(flatten)]
+    whereabouts: Whereabouts,
 }
 
 impl Place {
     /// # Errors
     /// The exit code, when the configuration is wrong and that has been told.
     pub(super) fn directory(&self) -> Result<PathBuf, ExitCode> {
-        let Self { directory, config, data_dir, set } = self;
-        if let Some(directory) = directory {
-            return Ok(directory.clone());
+        match &self.directory {
+            Some(directory) => Ok(directory.clone()),
+            None => self.whereabouts.configured().map(|config| config.data_dir),
         }
-        let (config, data_dir, set) = (config.clone(), data_dir.clone(), set.clone());
-        configured(&Settings { config, data_dir, set, listen: None, upstream: None }).map(|config| config.data_dir)
     }
 }
 

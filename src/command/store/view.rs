@@ -73,6 +73,7 @@ impl<'a> SessionView<'a> {
             subject: session.subject.as_str(),
             profile: match session.profile {
                 Profile::Smsgate => "smsgate",
+                Profile::Form => "form",
             },
             scopes: &session.scopes,
             granted: &session.granted,
