@@ -12,15 +12,21 @@ fn main() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let required = env::var("PORTCULLIS_TEST_REQUIRE").is_ok_and(|what| what == "all");
 
-    for (cfg, tool) in [("have_curl", "curl"), ("have_node", "node"), ("have_python3", "python3")] {
+    for (cfg, tool) in
+        [("have_curl", "curl"), ("have_node", "node"), ("have_python3", "python3"), ("have_chromium", "chromium")]
+    {
         let found = on_path(tool);
         if let Some(path) = &found {
             println!("cargo::rerun-if-changed={}", path.display());
         }
         tell(cfg, found.is_some(), required, &format!("{tool} is not on the PATH"));
     }
-    for (cfg, part) in [("have_python_clients", "python"), ("have_node_clients", "node"), ("have_rust_clients", "rust")]
-    {
+    for (cfg, part) in [
+        ("have_python_clients", "python"),
+        ("have_node_clients", "node"),
+        ("have_rust_clients", "rust"),
+        ("have_browser_clients", "browser"),
+    ] {
         let stamp = root.join("target/clients").join(part).with_extension("ok");
         println!("cargo::rerun-if-changed={}", stamp.display());
         tell(cfg, stamp.exists(), required, &format!("the {part} clients are not prepared: make clients"));

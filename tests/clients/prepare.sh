@@ -1,10 +1,11 @@
 #!/bin/sh
-# Prepares into target/clients what the acceptance scripts need: the vendor's Python package, axios, the vendor's crate.
+# Prepares into target/clients what the acceptance scripts need: the vendor's Python package, axios, the vendor's crate, a driver for
+# Chromium.
 #
 # Guarantees: everything lands under the checkout's target/ (crates come through cargo's own cache, like all others); a
 # part whose lock files have not changed costs nothing; a part that cannot be had is one line on standard output, leaves
-# no stamp, and fails nothing unless PORTCULLIS_TEST_REQUIRE=all. The stamps target/clients/{python,node,rust}.ok hold
-# the path of the interpreter, of the directory with node_modules, and of the binary.
+# no stamp, and fails nothing unless PORTCULLIS_TEST_REQUIRE=all. The stamps target/clients/{python,node,browser,rust}.ok hold
+# the path of the interpreter, of the directories with node_modules, and of the binary.
 # Does not know: the gate, nor how the scripts are run.
 
 set -u
@@ -60,22 +61,32 @@ python_part() {
   finish python "$made_from" "$out/python/bin/python"
 }
 
-node_part() {
-  made_from=$(fingerprint "$sources/node/package.json" "$sources/node/package-lock.json")
-  ready node "$made_from" && return
-  begin node "$out/node"
-  command -v node >/dev/null || { missed node "no node"; return; }
-  command -v npm >/dev/null || { missed node "no npm"; return; }
+# Packages of npm: the part, which is also the folder of its lock file, and the oldest node that will do.
+npm_part() { # part, oldest node
+  made_from=$(fingerprint "$sources/$1/package.json" "$sources/$1/package-lock.json")
+  ready "$1" "$made_from" && return
+  begin "$1" "$out/$1"
+  command -v node >/dev/null || { missed "$1" "no node"; return; }
+  command -v npm >/dev/null || { missed "$1" "no npm"; return; }
   {
-    mkdir -p "$out/node" &&
-      cp "$sources/node/package.json" "$sources/node/package-lock.json" "$out/node/" &&
-      cd "$out/node" &&
-      node -e 'if (parseInt(process.versions.node) < 18) throw "error: node is older than 18"' &&
-      npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error --cache "$out/node/.npm" \
+    mkdir -p "$out/$1" &&
+      cp "$sources/$1/package.json" "$sources/$1/package-lock.json" "$out/$1/" &&
+      cd "$out/$1" &&
+      node -e "if (parseInt(process.versions.node) < $2) throw 'error: node is older than $2'" &&
+      npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error --cache "$out/$1/.npm" \
         --fetch-retries 1 --fetch-timeout 30000 &&
-      rm -rf "$out/node/.npm"
-  } >"$out/node.log" 2>&1 || { missed node "$(reason node)"; return; }
-  finish node "$made_from" "$out/node"
+      rm -rf "$out/$1/.npm"
+  } >"$out/$1.log" 2>&1 || { missed "$1" "$(reason "$1")"; return; }
+  finish "$1" "$made_from" "$out/$1"
+}
+
+node_part() {
+  npm_part node 18
+}
+
+# Drives a browser that is installed; it brings none.
+browser_part() {
+  npm_part browser 20
 }
 
 rust_part() {
@@ -92,7 +103,7 @@ rust_part() {
 }
 
 # Each in a subshell, so that none changes another's directory; what it missed comes back as its exit code.
-for part in python_part node_part rust_part; do
+for part in python_part node_part browser_part rust_part; do
   ($part; exit "$missing") || missing=1
 done
 
