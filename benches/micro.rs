@@ -15,7 +15,7 @@ use http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderValue, USER_AGE
 use http::{HeaderName, Method};
 use portcullis::gateway::{Demand, Routes, Rule, path};
 use portcullis::keys::{Algorithm, KeyRing, install_crypto};
-use portcullis::token::{AccessOverlap, OnReuse, Policy, Timestamp, access};
+use portcullis::token::{AccessOverlap, Lifetimes, OnReuse, Policy, Timestamp, access};
 use portcullis::upstream::headers::{Authorization, Identity, Origin, Vouched, write_request};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -57,6 +57,7 @@ fn header_hygiene(bencher: Bencher<'_, '_>, client: &str) {
         authorization: &Authorization::Remove,
         origin: &origin,
         forwarded: None,
+        own_cookie: None,
         request_id: &request_id,
     };
     let headers = headers(client == "planted");
@@ -108,15 +109,16 @@ fn token(ring: &KeyRing) -> String {
 }
 
 fn policy() -> Policy {
+    let lifetimes = Lifetimes { access_ttl: Duration::from_secs(900), refresh_ttl: Duration::from_secs(2_592_000) };
     Policy {
         issuer: "portcullis".to_owned(),
         audience: Vec::new(),
         access_type: "at+jwt".to_owned(),
         leeway: Duration::from_secs(30),
         max_token_bytes: 8192,
-        access_ttl: Duration::from_secs(900),
+        smsgate: lifetimes,
+        form: lifetimes,
         access_ttl_max: Duration::from_secs(3600),
-        refresh_ttl: Duration::from_secs(2_592_000),
         session_ttl: Duration::from_secs(31_536_000),
         access_overlap: AccessOverlap::For(Duration::from_secs(30)),
         retry_window: Duration::ZERO,

@@ -18,7 +18,7 @@
 //! - [`account`]: who may sign in: users file, password work, guess limits
 //! - [`store`]: where sessions are remembered: memory, and the snapshot and journal that survive us
 //! - [`token`]: the rules, pure: claims, verification, the session state machine
-//! - [`keys`]: signing keys and their files
+//! - [`keys`]: signing keys, their files, and how they follow one another
 //!
 //! Beside them: [`config`] (what was written, then what is trusted), [`observe`] (the log), [`clock`] (where time
 //! enters), [`muster`] (asking all workers to look at their sockets),
@@ -38,10 +38,10 @@
 //! # State
 //!
 //! All shared mutable state: the sessions and tombstones ([`store::Store`]), the users in force
-//! ([`account::Directory`]), the guess limits and the cache of Basic successes ([`account::Accounts`]), the clock's
-//! floor ([`clock::Clock`]), the lines of the log that are not yet written ([`observe::Log`]). Everything else belongs
-//! to one worker thread (its upstream connections, its cache of verified tokens) or never changes. There are no
-//! statics.
+//! ([`account::Directory`]), the keys in force ([`keys::Keys`]), the guess limits and the cache of Basic successes
+//! ([`account::Accounts`]), the clock's floor ([`clock::Clock`]), the lines of the log that are not yet written
+//! ([`observe::Log`]). Everything else belongs to one worker thread (its upstream connections, its cache of verified
+//! tokens) or never changes. There are no statics.
 //!
 //! # Invariants
 //!

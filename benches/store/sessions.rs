@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use portcullis::store::{Caps, Fsync, Remembered, Store};
 use portcullis::token::{
-    ALL_ANY, AccessOverlap, AccessStanding, CredentialVersion, Device, OnReuse, Policy, Presented, Profile, Rotation,
-    Scopes, Session, SessionId, Standing, Subject, Timestamp, TokenId, TokenKind,
+    ALL_ANY, AccessOverlap, AccessStanding, CredentialVersion, Device, Lifetimes, OnReuse, Policy, Presented, Profile,
+    Rotation, Scopes, Session, SessionId, Standing, Subject, Timestamp, TokenId, TokenKind,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
@@ -52,15 +52,16 @@ pub fn start(folder: &Path, fsync: Fsync) -> Running {
 
 pub fn open(remembered: Remembered, fsync: Fsync) -> Running {
     let caps = Caps { sessions: usize::MAX, sessions_per_user: 100, tombstones: usize::MAX };
+    let lifetimes = Lifetimes { access_ttl: Duration::from_mins(15), refresh_ttl: Duration::from_hours(720) };
     let policy = Policy {
         issuer: "portcullis".to_owned(),
         audience: Vec::new(),
         access_type: "at+jwt".to_owned(),
         leeway: Duration::from_secs(30),
         max_token_bytes: 8192,
-        access_ttl: Duration::from_mins(15),
+        smsgate: lifetimes,
+        form: lifetimes,
         access_ttl_max: Duration::from_hours(1),
-        refresh_ttl: Duration::from_hours(720),
         session_ttl: Duration::from_hours(8760),
         access_overlap: AccessOverlap::For(Duration::from_secs(30)),
         retry_window: Duration::ZERO,

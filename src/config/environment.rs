@@ -8,13 +8,16 @@ use super::mistake::{self, Mistake, Place};
 
 const PREFIX: &str = "PORTCULLIS_";
 
+/// A name by which programs of this kind take their signing secret, and the key that it stands for here.
+pub(super) const ALIAS: (&str, &str) = ("JWT_SECRET_KEY", "token.secret");
+
 /// The variables of this process that may concern the configuration.
 ///
 /// A value that is not UTF-8 carries U+FFFD and is reported as a mistake when it is read.
 pub fn process_environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .filter(|(name, _)| name.starts_with(PREFIX))
+        .filter(|(name, _)| name.starts_with(PREFIX) || name == ALIAS.0)
         .collect()
 }
 
@@ -51,6 +54,22 @@ pub(super) fn settings(
         }
     }
     settings
+}
+
+/// The value of [`ALIAS`], if it is there. Given a second time under our own name it must be the same.
+pub(super) fn alias(environment: &[(String, String)], mistakes: &mut Vec<Mistake>) -> Option<String> {
+    let value = |wanted: &str| environment.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    let (name, key) = ALIAS;
+    let (alias, own) = (value(name)?, variable(key));
+    let mut wrong = |text: String| mistakes.push(Mistake::new(Place::Variable(name.into()), key, text));
+    if alias.contains(char::REPLACEMENT_CHARACTER) {
+        wrong("is not valid UTF-8".into());
+    } else if value(&own).is_some_and(|value| value != alias) {
+        wrong(format!("differs from {own}: leave one of them out"));
+    } else {
+        return Some(alias.clone());
+    }
+    None
 }
 
 /// Variables of our prefix that are not settings.

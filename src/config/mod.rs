@@ -9,6 +9,7 @@
 //! list.
 
 mod admin;
+mod cors;
 mod effective;
 mod environment;
 mod file;
@@ -17,6 +18,7 @@ mod limits;
 mod log;
 mod mistake;
 mod path;
+mod profiles;
 mod quantity;
 mod reader;
 mod route;
@@ -37,13 +39,15 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 pub use self::admin::Admin;
+pub use self::cors::Cors;
 pub use self::effective::Setting;
 pub use self::environment::process_environment;
 pub use self::limits::{Limits, SignInLimits};
 pub use self::log::{AccessLog, Log, LogFormat, LogLevel};
 pub use self::mistake::{Mistake, Place};
+pub use self::profiles::{FormProfile, Profiles, SmsgateProfile};
 pub use self::route::{Demand, RouteRule};
-pub use self::routes::{BasicAuth, DeviceRegistration, Preset, Routes, Unmatched};
+pub use self::routes::{BasicAuth, DeviceRegistration, Errors, Preset, Routes, Unmatched};
 pub use self::secret::Secret;
 pub use self::server::Server;
 pub use self::store::{Fsync, RecordAddresses, Store, StoreKind};
@@ -64,7 +68,7 @@ pub struct LoadOptions {
     /// The file named by `--config` or `PORTCULLIS_CONFIG`, which must exist. Without it `config.toml` in the working
     /// directory is read if it is there.
     pub file: Option<PathBuf>,
-    /// Variables; those that do not begin with `PORTCULLIS_` are ignored. See [`process_environment`].
+    /// Variables; those that neither begin with `PORTCULLIS_` nor are known otherwise are ignored. See [`process_environment`].
     pub environment: Vec<(String, String)>,
     /// Settings of the command line, as dotted key and text. Of two with the same key the last one wins.
     pub flags: Vec<(String, String)>,
@@ -86,6 +90,7 @@ pub struct Config {
     pub users: Users,
     pub routes: Routes,
     pub profiles: Profiles,
+    pub cors: Cors,
     pub store: Store,
     settings: Vec<Setting>,
 }
@@ -95,18 +100,6 @@ pub struct Config {
 pub struct Users {
     /// The users file.
     pub file: PathBuf,
-}
-
-/// `[profiles.*]`: which dialects of the token endpoints are spoken.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Profiles {
-    pub smsgate: SmsgateProfile,
-}
-
-/// `[profiles.smsgate]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct SmsgateProfile {
-    pub enabled: bool,
 }
 
 /// Reads all layers. On failure every mistake is listed: the file's in the order of its lines, then the environment's,
@@ -128,11 +121,12 @@ fn assemble(
     // Reading nothing at all asks for every key there is.
     let everything = Config::default();
     let known: Vec<&str> = everything.settings.iter().map(|setting| &*setting.key).collect();
+    let alias = environment::alias(&environment, &mut mistakes);
     let variables = environment::settings(environment, &known, &mut mistakes);
     let (flags, unknown): (Vec<_>, Vec<_>) = flags.into_iter().partition(|(key, _)| known.contains(&&**key));
     mistakes.extend(unknown.iter().map(|(key, _)| reader::unknown_flag(key, &known)));
 
-    let written = file.and_then(|file| Written::new(file, variables, flags));
+    let written = file.and_then(|file| Written::new(file, alias, variables, flags));
     let config = match written {
         Ok(written) => {
             let (config, found) = Config::read(Reader::new(written));
@@ -175,7 +169,8 @@ impl Config {
         let token = Token::read(r);
         let users = Users { file: r.path("users.file", "users.toml") };
         let mut routes = Routes::read(r);
-        let profiles = Profiles { smsgate: SmsgateProfile { enabled: r.flag("profiles.smsgate.enabled", true) } };
+        let profiles = Profiles::read(r, &token);
+        let cors = Cors::read(r);
         let store = Store::read(r, &server);
         // Last, because their `[[route]]` tables must follow everything that stands in no table of theirs.
         routes.rules = RouteRule::read_all(r);
@@ -192,6 +187,7 @@ impl Config {
             users,
             routes,
             profiles,
+            cors,
             store,
             settings,
         };

@@ -5,6 +5,7 @@
 
 use super::kind::Choice;
 use super::path;
+use super::profiles::realm;
 use super::reader::Reader;
 use super::route::RouteRule;
 
@@ -18,6 +19,9 @@ pub struct Routes {
     pub unmatched: Unmatched,
     pub basic_auth: BasicAuth,
     pub device_registration: DeviceRegistration,
+    pub errors: Errors,
+    /// What a 401 is about, except at the endpoints of a profile with a realm of its own.
+    pub realm: String,
     /// The `[[route]]` tables in the order of the file.
     pub rules: Vec<RouteRule>,
 }
@@ -51,6 +55,14 @@ pub enum DeviceRegistration {
     Deny,
 }
 
+/// How a refusal on a route reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errors {
+    Json,
+    /// One line of text, in the words of the two-token guide where it has some.
+    Text,
+}
+
 impl Routes {
     /// Everything but the rules.
     pub(super) fn read(r: &mut Reader) -> Self {
@@ -68,6 +80,8 @@ impl Routes {
             unmatched: r.choice("routes.unmatched", Unmatched::Deny),
             basic_auth: r.choice("routes.basic_auth", BasicAuth::Allow),
             device_registration: r.choice("routes.device_registration", DeviceRegistration::Allow),
+            errors: r.choice("routes.errors", Errors::Json),
+            realm: r.parsed("routes.realm", "portcullis".into(), realm),
             rules: Vec::new(),
         }
     }
@@ -96,4 +110,8 @@ impl Choice for BasicAuth {
 
 impl Choice for DeviceRegistration {
     const NAMES: &'static [(&'static str, Self)] = &[("allow", Self::Allow), ("deny", Self::Deny)];
+}
+
+impl Choice for Errors {
+    const NAMES: &'static [(&'static str, Self)] = &[("json", Self::Json), ("text", Self::Text)];
 }

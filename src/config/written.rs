@@ -11,6 +11,7 @@ use super::environment;
 use super::file::File;
 use super::mistake::{Mistake, Place};
 
+const ALIAS: &str = "another name";
 const ENVIRONMENT: &str = "environment";
 const FLAGS: &str = "flags";
 
@@ -30,15 +31,17 @@ pub(super) struct Found<'a> {
 }
 
 impl Written {
-    /// Lays `variables` and then `flags`, both as (dotted key, text), over the file. Their keys must be known ones: a
+    /// Lays `alias`, the value of [`environment::ALIAS`], then `variables` and then `flags`, both as (dotted key, text), over the file. Their keys must be known ones: a
     /// section's name among them would hide the file's whole section.
     pub(super) fn new(
         file: Option<File>,
+        alias: Option<String>,
         variables: Vec<(String, String)>,
         flags: Vec<(String, String)>,
     ) -> Result<Self, Mistake> {
         let layers = Figment::new()
             .merge(Toml::string(file.as_ref().map_or("", File::text)))
+            .merge(Texts::new(ALIAS, alias.map(|value| (environment::ALIAS.1.to_owned(), value)).into_iter().collect()))
             .merge(Texts::new(ENVIRONMENT, variables))
             .merge(Texts::new(FLAGS, flags));
         match layers.find_value("") {
@@ -57,6 +60,7 @@ impl Written {
         })?;
         let layer = self.layers.get_metadata(value.tag()).map(|metadata| &*metadata.name);
         let (loose, place) = match layer {
+            Some(ALIAS) => (true, Place::Variable(environment::ALIAS.0.into())),
             Some(ENVIRONMENT) => (true, Place::Variable(environment::variable(key))),
             Some(FLAGS) => (true, Place::Flag(key.into())),
             _ => (false, self.place_in_file(key)),

@@ -61,11 +61,14 @@ fn credentials_of<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
 pub struct Judge {
     charter: Arc<Charter>,
     verified: VerifiedTokens,
+    /// Of the keys by which the tokens in `verified` were verified.
+    keys_epoch: Cell<u64>,
 }
 
 impl Judge {
     pub fn new(charter: Arc<Charter>, cache_entries: usize) -> Self {
-        Self { charter, verified: VerifiedTokens::new(cache_entries) }
+        let keys_epoch = Cell::new(charter.keys.epoch());
+        Self { charter, verified: VerifiedTokens::new(cache_entries), keys_epoch }
     }
 
     /// Judges a request against what its route demands.
@@ -87,7 +90,8 @@ impl Judge {
         match Presented::read(headers)? {
             Presented::Bearer(token) => {
                 let admitted = self.bearer(token, visitor.now)?;
-                meet(demand, &admitted.verified.scopes, &admitted.verified.roles)?;
+                let token = &admitted.verified;
+                meet(demand, token.subject.as_str(), &token.scopes, &token.roles)?;
                 Ok(Permit::Admitted(Rc::clone(&admitted.identity)))
             }
             Presented::Basic(credentials) => {
@@ -98,7 +102,7 @@ impl Judge {
                 let signing_in = self.charter.accounts.admit_basic(&credentials, visitor.address, visitor.now);
                 let signed_in = Box::pin(signing_in).await;
                 let user = signed_in.map_err(sign_in_refusal)?;
-                meet(demand, &user.scopes, &user.roles)?;
+                meet(demand, &user.name, &user.scopes, &user.roles)?;
                 Ok(Permit::Admitted(Rc::new(identity_of_user(&user)?)))
             }
         }
@@ -154,6 +158,11 @@ impl Judge {
 
     fn bearer(&self, token: &[u8], now: Timestamp) -> Result<Rc<Admitted>, Refusal> {
         let charter = &*self.charter;
+        let keys_epoch = charter.keys.epoch();
+        if keys_epoch != self.keys_epoch.get() {
+            self.verified.clear();
+            self.keys_epoch.set(keys_epoch);
+        }
         let admitted = match self.verified.find(token) {
             Some(admitted) => {
                 if let Err(error) = admitted.verified.check_time(now, &charter.policy) {
@@ -164,7 +173,8 @@ impl Judge {
             }
             None => {
                 let text = str::from_utf8(token).map_err(|_| Refusal::Token(TokenError::Malformed))?;
-                let verified = access::verify(text, &charter.ring, &charter.policy, now).map_err(Refusal::Token)?;
+                let verified =
+                    access::verify(text, &charter.keys.ring(), &charter.policy, now).map_err(Refusal::Token)?;
                 let identity = Rc::new(identity_of_token(&verified)?);
                 let unasked = Cell::new(Good { epoch: u64::MAX, until: None });
                 let admitted = Rc::new(Admitted { verified: Arc::new(verified), identity, good: unasked });
@@ -199,19 +209,19 @@ impl Judge {
     }
 }
 
-fn meet(demand: &Demand, scopes: &Scopes, roles: &[String]) -> Result<(), Refusal> {
+fn meet(demand: &Demand, subject: &str, scopes: &Scopes, roles: &[String]) -> Result<(), Refusal> {
     match demand {
         Demand::Public | Demand::Passthrough | Demand::Authenticated => Ok(()),
         Demand::Scope(scope) if scopes.satisfy(scope) => Ok(()),
         Demand::Scope(scope) => Err(Refusal::ScopeMissing(Arc::clone(scope))),
         Demand::Role(role) if roles.iter().any(|own| **own == **role) => Ok(()),
-        Demand::Role(role) => Err(Refusal::RoleMissing(Arc::clone(role))),
+        Demand::Role(role) => Err(Refusal::RoleMissing { subject: subject.into(), role: Arc::clone(role) }),
         Demand::Nobody => Err(Refusal::Closed),
         Demand::Unmatched => Err(Refusal::NoRule),
     }
 }
 
-fn sign_in_refusal(error: SignInError) -> Refusal {
+pub(super) fn sign_in_refusal(error: SignInError) -> Refusal {
     match error {
         SignInError::Wrong => Refusal::WrongCredentials,
         SignInError::Throttled { retry_after } => Refusal::Throttled { retry_after },

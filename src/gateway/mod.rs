@@ -8,6 +8,7 @@
 
 mod admissible;
 mod body;
+mod cors;
 mod endpoint;
 mod handover;
 mod judge;
@@ -29,15 +30,17 @@ use ipnet::IpNet;
 
 use crate::account::Accounts;
 use crate::clock::Clock;
-use crate::keys::KeyRing;
+use crate::keys::Keys;
 use crate::profile::Sessions;
 use crate::store::Store;
 use crate::token::Policy;
 
+pub use cors::Cors;
+pub use endpoint::{Endpoints, FormPaths};
 pub use handover::Handover;
 pub use mapping::Mapping;
 pub use preset::{FURTHER_SCOPES, smsgate as smsgate_rules};
-pub use refusal::Refusal;
+pub use refusal::{Manner, Refusal};
 pub use request::Gateway;
 pub use route::{Demand, Routes, Rule};
 pub use visitor::{Peer, Visitor};
@@ -65,17 +68,20 @@ pub struct Bounds {
 pub struct Charter {
     pub clock: Arc<Clock>,
     pub policy: Arc<Policy>,
-    pub ring: Arc<KeyRing>,
+    pub keys: Arc<Keys>,
     pub store: Arc<Store>,
     pub accounts: Arc<Accounts>,
     pub sessions: Sessions,
     pub routes: Routes,
     pub mapping: Mapping,
-    /// Where the profile's endpoints lie: the API's prefix and `/auth`.
-    pub auth_path: String,
+    pub endpoints: Endpoints,
     /// Paths under which the upstream has token endpoints of its own; they are never forwarded.
     pub upstream_auth_paths: Vec<String>,
     pub smsgate: bool,
+    /// `None`: nothing is done for pages of other origins.
+    pub cors: Option<Cors>,
+    /// How refusals read.
+    pub manner: Manner,
     pub basic_auth: bool,
     pub trusted_proxies: Vec<IpNet>,
     pub bounds: Bounds,

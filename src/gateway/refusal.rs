@@ -36,7 +36,10 @@ pub enum Refusal {
     Lost,
     // What the credentials do not allow.
     ScopeMissing(Arc<str>),
-    RoleMissing(Arc<str>),
+    RoleMissing {
+        subject: Arc<str>,
+        role: Arc<str>,
+    },
     NoRule,
     Closed,
     // Limits.
@@ -49,12 +52,32 @@ pub enum Refusal {
     BodyBroken,
     // Our own endpoints and the other side.
     NoEndpoint,
+    /// No origin, or several, where a cookie speaks.
+    NoOrigin,
+    /// A page that is neither ours nor one of the operator's.
+    ForeignOrigin,
+    /// Two cookies of our name, or a token in cookie and body.
+    AmbiguousCookie,
     Profile(Refused),
     Upstream(UpstreamError),
     /// Our own endpoints are the primary's to answer, and it cannot be asked.
     Primary(UpstreamError),
     /// What should be the primary follows one itself.
     NoPrimary,
+    /// In the words of the `form` dialect.
+    InForm {
+        refusal: Box<Refusal>,
+        realm: Arc<str>,
+    },
+}
+
+/// How refusals read, apart from those of a dialect with words of its own.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// What a 401 is about: text that needs no escape between quotes.
+    pub realm: Arc<str>,
+    /// On routes: one line of text, and not JSON.
+    pub plain: bool,
 }
 
 /// How a refusal reads from outside.
@@ -65,26 +88,50 @@ pub struct Wording {
     pub challenge: Option<String>,
     pub retry_after: Option<Duration>,
     pub allow: Option<&'static str>,
+    /// As one line of text, and not as JSON.
+    pub plain: bool,
 }
 
 /// Seconds after which trying again makes sense when nothing better is known.
 const SOON: Duration = Duration::from_secs(1);
-const REALM: &str = "portcullis";
 
 impl Refusal {
-    /// What the client reads.
-    pub fn wording(&self) -> Wording {
+    /// What the client reads in JSON, with `routes_realm` in a challenge.
+    pub fn wording(&self, routes_realm: &str) -> Wording {
+        if let Self::InForm { refusal, realm } = self {
+            return in_form(refusal, realm);
+        }
         let (status, error, message) = self.words();
         Wording {
             status,
             error,
-            challenge: self.challenge(status, error, &message),
+            challenge: self.challenge(status, error, &message, routes_realm),
             retry_after: self.retry_after(),
             allow: match self {
                 Self::MethodNotAllowed(methods) => Some(methods),
                 _ => None,
             },
             message,
+            plain: false,
+        }
+    }
+
+    /// What the client reads in one line: for a token that is missing or bad, the guide's (seed Z16).
+    pub fn plain_wording(&self, realm: &str) -> Wording {
+        let wording = self.wording(realm);
+        let unauthorized = wording.status == StatusCode::UNAUTHORIZED;
+        match self {
+            Self::InForm { .. } => wording,
+            Self::WrongCredentials => {
+                Wording { message: "Invalid username or password.".to_owned(), plain: true, ..wording }
+            }
+            _ if unauthorized => Wording {
+                message: "Invalid or expired token.".to_owned(),
+                challenge: Some(format!("Bearer realm=\"{realm}\"")),
+                plain: true,
+                ..wording
+            },
+            _ => Wording { plain: true, ..wording },
         }
     }
 
@@ -126,8 +173,9 @@ impl Refusal {
             Self::ScopeMissing(scope) => {
                 return (StatusCode::FORBIDDEN, "insufficient_scope", format!("scope required: {scope}"));
             }
-            Self::RoleMissing(role) => {
-                return (StatusCode::FORBIDDEN, "insufficient_scope", format!("role required: {role}"));
+            Self::RoleMissing { subject, role } => {
+                let message = format!("Access denied. User {subject} is not {} {role}.", article(role));
+                return (StatusCode::FORBIDDEN, "insufficient_scope", message);
             }
             Self::NoRule => (403, "access_denied", "No rule opens this path"),
             Self::Closed => (403, "access_denied", "This path is closed"),
@@ -137,6 +185,9 @@ impl Refusal {
             Self::BodyTimeout => (408, "invalid_request", "Request body did not arrive in time"),
             Self::BodyBroken => (400, "invalid_request", "Request body broke off"),
             Self::NoEndpoint => (404, "invalid_request", "Not found"),
+            Self::NoOrigin => (403, "access_denied", "Exactly one Origin header is required"),
+            Self::ForeignOrigin => (403, "access_denied", "Requests from this origin are not accepted"),
+            Self::AmbiguousCookie => (400, "invalid_request", "More than one refresh token"),
             Self::Profile(refused) => return refused_words(refused),
             Self::Upstream(UpstreamError::Connect(_)) => (502, "bad_gateway", "Upstream is not reachable"),
             Self::Upstream(UpstreamError::Broken(_)) => (502, "bad_gateway", "Upstream broke off"),
@@ -149,6 +200,7 @@ impl Refusal {
                 (504, "gateway_timeout", "Upstream did not accept in time")
             }
             Self::Upstream(UpstreamError::AnswerTimeout) => (504, "gateway_timeout", "Upstream did not answer in time"),
+            Self::InForm { refusal, .. } => return refusal.words(),
             Self::Primary(_) | Self::NoPrimary => {
                 (503, "temporarily_unavailable", "Tokens cannot be issued at the moment, try again later")
             }
@@ -158,19 +210,19 @@ impl Refusal {
 
     /// A 401 always says how to do better (RFC 9110 section 11.6.1); without credentials it says no more than that
     /// (RFC 6750 section 3.1).
-    fn challenge(&self, status: StatusCode, error: &str, message: &str) -> Option<String> {
-        // The name of a role may hold what RFC 6750 section 3 has no place for, such as the quote that ends the text.
+    fn challenge(&self, status: StatusCode, error: &str, message: &str, realm: &str) -> Option<String> {
+        // The name of a role or user may hold what RFC 6750 section 3 has no place for, such as the quote that ends the text.
         let message = message.replace(|c: char| !matches!(c, ' '..='~') || matches!(c, '"' | '\\'), "?");
         match self {
-            Self::WrongCredentials => Some(format!("Basic realm=\"{REALM}\", charset=\"UTF-8\"")),
+            Self::WrongCredentials => Some(format!("Basic realm=\"{realm}\", charset=\"UTF-8\"")),
             Self::NoCredentials | Self::UnknownScheme | Self::BasicSwitchedOff => {
-                Some(format!("Bearer realm=\"{REALM}\""))
+                Some(format!("Bearer realm=\"{realm}\""))
             }
             Self::ScopeMissing(scope) => Some(format!(
-                "Bearer realm=\"{REALM}\", error=\"insufficient_scope\", error_description=\"{message}\", scope=\"{scope}\""
+                "Bearer realm=\"{realm}\", error=\"insufficient_scope\", error_description=\"{message}\", scope=\"{scope}\""
             )),
             _ if status == StatusCode::UNAUTHORIZED || error == "insufficient_scope" => {
-                Some(format!("Bearer realm=\"{REALM}\", error=\"{error}\", error_description=\"{message}\""))
+                Some(format!("Bearer realm=\"{realm}\", error=\"{error}\", error_description=\"{message}\""))
             }
             _ => None,
         }
@@ -205,7 +257,7 @@ impl Refusal {
             Self::Ended => "session_ended",
             Self::Lost => "token_lost",
             Self::ScopeMissing(_) => "scope_missing",
-            Self::RoleMissing(_) => "role_missing",
+            Self::RoleMissing { .. } => "role_missing",
             Self::NoRule => "no_rule",
             Self::Closed => "route_closed",
             Self::Throttled { .. } => "guess_limit",
@@ -214,6 +266,9 @@ impl Refusal {
             Self::BodyTimeout => "body_timeout",
             Self::BodyBroken => "body_broken",
             Self::NoEndpoint => "no_endpoint",
+            Self::NoOrigin => "origin_missing",
+            Self::ForeignOrigin => "origin_foreign",
+            Self::AmbiguousCookie => "cookie_ambiguous",
             Self::Profile(refused) => refused_reason(refused),
             Self::Upstream(UpstreamError::Connect(_)) => "upstream_unreachable",
             Self::Upstream(UpstreamError::ConnectTimeout) => "upstream_connect_timeout",
@@ -224,8 +279,25 @@ impl Refusal {
             Self::Upstream(UpstreamError::UploadTimeout) => "upload_timeout",
             Self::Primary(_) => "primary_unavailable",
             Self::NoPrimary => "primary_is_replica",
+            Self::InForm { refusal, .. } => refusal.reason(),
         }
     }
+}
+
+/// The guide's own words where it has some (seed Z2 to Z6); people read them.
+fn in_form(refusal: &Refusal, realm: &str) -> Wording {
+    let wording = refusal.wording(realm);
+    let message = match refusal {
+        Refusal::WrongCredentials => "Invalid username or password.".to_owned(),
+        Refusal::Profile(Refused::Refresh(_)) => "Invalid or expired refresh token".to_owned(),
+        _ => wording.message,
+    };
+    let challenge = (wording.status == StatusCode::UNAUTHORIZED).then(|| format!("Bearer realm=\"{realm}\""));
+    Wording { message, challenge, plain: true, ..wording }
+}
+
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(|c: char| "aeiou".contains(c.to_ascii_lowercase())) { "an" } else { "a" }
 }
 
 fn refused_words(refused: &Refused) -> (StatusCode, &'static str, String) {
@@ -349,7 +421,7 @@ mod tests {
             (R::Lost, 401, "invalid_token"),
             (R::Ended, 401, "invalid_token"),
             (R::ScopeMissing("messages:send".into()), 403, "insufficient_scope"),
-            (R::RoleMissing("admin".into()), 403, "insufficient_scope"),
+            (R::RoleMissing { subject: "ann".into(), role: "admin".into() }, 403, "insufficient_scope"),
             (R::NoRule, 403, "access_denied"),
             (R::Closed, 403, "access_denied"),
             (throttled, 429, "slow_down"),
@@ -358,6 +430,9 @@ mod tests {
             (R::BodyTimeout, 408, "invalid_request"),
             (R::BodyBroken, 400, "invalid_request"),
             (R::NoEndpoint, 404, "invalid_request"),
+            (R::NoOrigin, 403, "access_denied"),
+            (R::ForeignOrigin, 403, "access_denied"),
+            (R::AmbiguousCookie, 400, "invalid_request"),
             (R::Profile(Refused::Disabled), 501, "unsupported"),
             (R::Profile(Refused::NotJson), 415, "invalid_request"),
             (R::Profile(Refused::Body("what is wrong")), 400, "invalid_request"),
@@ -388,7 +463,7 @@ mod tests {
     #[test]
     fn every_refusal_has_the_status_and_code_of_the_contract() {
         for (refusal, status, error) in all() {
-            let wording = refusal.wording();
+            let wording = refusal.wording("portcullis");
             assert_eq!((wording.status.as_u16(), wording.error), (status, error), "{refusal:?}");
             assert!(wording.message.starts_with(char::is_alphabetic), "{refusal:?}: {}", wording.message);
         }
@@ -397,7 +472,7 @@ mod tests {
     #[test]
     fn every_401_has_a_challenge_that_a_header_can_carry() {
         for (refusal, status, error) in all() {
-            let wording = refusal.wording();
+            let wording = refusal.wording("portcullis");
             let challenge = wording.challenge.as_deref();
             assert_eq!(challenge.is_some(), status == 401 || error == "insufficient_scope", "{refusal:?}");
             let Some(challenge) = challenge else { continue };
@@ -415,22 +490,51 @@ mod tests {
         }
     }
 
+    fn missing(role: &str) -> Refusal {
+        Refusal::RoleMissing { subject: "ann".into(), role: role.into() }
+    }
+
+    #[test]
+    fn a_missing_role_is_told_in_the_words_of_the_guide() {
+        for (role, expected) in [
+            ("admin", "Access denied. User ann is not an admin."),
+            ("Editor", "Access denied. User ann is not an Editor."),
+            ("manager", "Access denied. User ann is not a manager."),
+        ] {
+            assert_eq!(missing(role).wording("x").message, expected, "seed Z17");
+            assert_eq!(missing(role).plain_wording("x").message, expected, "seed Z17");
+        }
+    }
+
+    #[test]
+    fn in_plain_words_every_bad_or_missing_token_reads_alike() {
+        for (refusal, status, error) in all() {
+            let wording = refusal.plain_wording("Members");
+            assert!(wording.plain);
+            assert_eq!(wording.status.as_u16(), status);
+            if status == 401 && error != "invalid_client" {
+                assert_eq!(wording.message, "Invalid or expired token.", "seed Z16");
+                assert_eq!(wording.challenge.as_deref(), Some("Bearer realm=\"Members\""), "seed Z16");
+            }
+        }
+    }
+
     #[test]
     fn no_name_breaks_out_of_a_challenge() {
         for role in ["a\", error=\"x", "a\\", "a\r\nb: c", "Verk\u{e4}ufer", "\u{0}"] {
-            let challenge = Refusal::RoleMissing(role.into()).wording().challenge.unwrap();
+            let challenge = missing(role).wording("portcullis").challenge.unwrap();
             assert!(HeaderValue::from_str(&challenge).is_ok_and(|value| value.to_str().is_ok()), "{challenge}");
             assert_eq!(challenge.matches('"').count(), 6, "{challenge}");
             assert_eq!(challenge.matches('\\').count(), 0, "{challenge}");
         }
-        let challenge = Refusal::ScopeMissing("messages:send".into()).wording().challenge.unwrap();
+        let challenge = Refusal::ScopeMissing("messages:send".into()).wording("portcullis").challenge.unwrap();
         assert!(challenge.ends_with("description=\"scope required: messages:send\", scope=\"messages:send\""));
     }
 
     #[test]
     fn no_wording_holds_an_inner_error() {
         for (refusal, ..) in all() {
-            let wording = refusal.wording();
+            let wording = refusal.wording("portcullis");
             let told = format!("{} {} {:?}", wording.error, wording.message, wording.challenge);
             for inner in [INNER, "10.7", "hunter2"] {
                 assert!(!told.contains(inner), "{refusal:?}: {told}");
@@ -442,7 +546,7 @@ mod tests {
     #[test]
     fn a_failed_refresh_tells_nobody_why() {
         let told = |refresh| {
-            let wording = Refusal::Profile(Refused::Refresh(refresh)).wording();
+            let wording = Refusal::Profile(Refused::Refresh(refresh)).wording("portcullis");
             (wording.status, wording.error, wording.message, wording.challenge, wording.retry_after)
         };
         let expected = told(RefreshRefusal::Raced);
@@ -472,11 +576,11 @@ mod tests {
     fn only_what_passes_by_itself_says_when_to_try_again() {
         for (refusal, status, _) in all() {
             let expected = matches!(status, 429 | 503);
-            assert_eq!(refusal.wording().retry_after.is_some(), expected, "{refusal:?}");
-            let allow = refusal.wording().allow;
+            assert_eq!(refusal.wording("portcullis").retry_after.is_some(), expected, "{refusal:?}");
+            let allow = refusal.wording("portcullis").allow;
             assert_eq!(allow, (status == 405).then_some("POST"), "{refusal:?}");
         }
         let throttled = Refusal::Throttled { retry_after: Duration::from_secs(7) };
-        assert_eq!(throttled.wording().retry_after, Some(Duration::from_secs(7)));
+        assert_eq!(throttled.wording("portcullis").retry_after, Some(Duration::from_secs(7)));
     }
 }

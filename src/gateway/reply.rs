@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::upstream::Answer;
 use crate::upstream::headers::{X_PORTCULLIS, X_REQUEST_ID};
 
-use super::Refusal;
+use super::refusal::Wording;
 
 #[derive(Serialize)]
 struct RefusalBody<'a> {
@@ -20,13 +20,17 @@ struct RefusalBody<'a> {
     error_description: &'a str,
 }
 
-pub(super) fn refused(refusal: &Refusal, request_id: &HeaderValue) -> Response<Answer> {
-    let wording = refusal.wording();
-    let body = RefusalBody { message: &wording.message, error: wording.error, error_description: &wording.message };
-    let body = serde_json::to_vec(&body).unwrap_or_default();
+pub(super) fn refused(wording: Wording, request_id: &HeaderValue) -> Response<Answer> {
+    let (body, content_type) = if wording.plain {
+        (wording.message.into_bytes(), "text/plain; charset=utf-8")
+    } else {
+        let message = &wording.message;
+        let body = RefusalBody { message, error: wording.error, error_description: message };
+        (serde_json::to_vec(&body).unwrap_or_default(), "application/json")
+    };
     let mut response = own(wording.status, Answer::text(body), request_id);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(X_PORTCULLIS, HeaderValue::from_static("denied"));
     if let Some(challenge) = wording.challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
         headers.insert(WWW_AUTHENTICATE, challenge);

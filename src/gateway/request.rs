@@ -21,7 +21,8 @@ use super::handover::{self, Note};
 use super::judge::Judge;
 use super::line::{Line, RequestIds};
 use super::mapping::strip_prefix_loosely;
-use super::{AccessLog, Charter, Peer, Refusal, Visitor, endpoint, path, reply, visitor};
+use super::refusal::Wording;
+use super::{AccessLog, Charter, Peer, Refusal, Visitor, cors, endpoint, path, reply, visitor};
 
 /// The gate, as one worker sees it.
 pub struct Gateway {
@@ -65,7 +66,8 @@ impl Gateway {
         let mut request_id = self.request_ids.next();
         // Clones share the text: the request is changed and moved while its path is still looked at.
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let (response, reason) = match self.answer(request, &uri, peer, arrived_at, &mut request_id).await {
+        let allowed = self.charter.cors.as_ref().map(|cors| cors.allowed(request.headers()));
+        let (mut response, reason) = match self.answer(request, &uri, peer, arrived_at, &mut request_id).await {
             Ok(response) => (response, None),
             Err(refusal) => {
                 // That a client breaks off or stalls is its own affair, and no reason to fill the log.
@@ -77,9 +79,12 @@ impl Gateway {
                     let request_id = request_id.to_str().unwrap_or_default();
                     warn!(request_id, reason = refusal.reason(), error = chain(error), "upstream failed");
                 }
-                (reply::refused(&refusal, &request_id), Some(refusal.reason()))
+                (reply::refused(self.wording(&refusal, &uri), &request_id), Some(refusal.reason()))
             }
         };
+        if let (Some(cors), Some(allowed)) = (&self.charter.cors, allowed) {
+            cors.mark_answer(&mut response, allowed);
+        }
         let line = Line { method, uri, peer: peer.address, status: response.status() };
         match (self.charter.access_log, reason) {
             (AccessLog::All, reason) => line.write(reason.unwrap_or("ok"), &request_id),
@@ -87,6 +92,17 @@ impl Gateway {
             (AccessLog::Refused, None) | (AccessLog::Off, _) => {}
         }
         response
+    }
+
+    /// How a refusal reads: on routes as the operator wants it, at our endpoints as their dialect has it.
+    fn wording(&self, refusal: &Refusal, uri: &Uri) -> Wording {
+        let manner = &self.charter.manner;
+        let ours = |path: &str| self.charter.endpoints.find(path).is_some();
+        if manner.plain && !path::canonical(uri.path()).is_ok_and(|path| ours(&path)) {
+            refusal.plain_wording(&manner.realm)
+        } else {
+            refusal.wording(&manner.realm)
+        }
     }
 
     async fn answer(
@@ -100,10 +116,13 @@ impl Gateway {
         let charter = &*self.charter;
         admissible(&mut request, &charter.bounds)?;
         let path = path::canonical(uri.path()).map_err(|_| Refusal::AmbiguousPath)?;
+        if charter.cors.is_some() && cors::is_preflight(&request) {
+            return Ok(cors::preflight(request_id));
+        }
         let forwarded = peer.forwarded(request.headers());
         let address = visitor::client_address(peer, forwarded.as_ref(), &charter.trusted_proxies);
         let mut visitor = Visitor { address, arrived_at, now: arrived_at };
-        if let Some(rest) = strip_prefix_loosely(&path, &charter.auth_path) {
+        if let Some(endpoint) = charter.endpoints.find(&path) {
             let note = charter.handover.read(request.method(), uri, request.headers(), arrived_at);
             // Boxed: what is rare must not make every request's future, which idle connections keep, as large as itself.
             if let Some(primary) = &self.primary {
@@ -116,7 +135,17 @@ impl Gateway {
             if let Some(note) = note {
                 (visitor.address, *request_id) = (note.address, note.request_id);
             }
-            return Box::pin(endpoint::answer(charter, &self.judge, request, rest, &visitor, request_id)).await;
+            let forwarded = forwarded.as_ref();
+            return Box::pin(endpoint::answer(
+                charter,
+                &self.judge,
+                request,
+                endpoint,
+                &visitor,
+                forwarded,
+                request_id,
+            ))
+            .await;
         }
         if charter.upstream_auth_paths.iter().any(|theirs| strip_prefix_loosely(&path, theirs).is_some()) {
             return Err(Refusal::NoEndpoint);

@@ -70,6 +70,13 @@ impl VerifiedTokens {
         generations.young.remove(token);
         generations.old.remove(token);
     }
+
+    /// Forgets all.
+    pub fn clear(&self) {
+        let mut generations = self.generations.borrow_mut();
+        generations.young.clear();
+        generations.old.clear();
+    }
 }
 
 /// Hashes a token by the end of its signature, which nobody can choose without the key: only verified tokens are ever

@@ -7,7 +7,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -84,6 +84,29 @@ pub(super) fn key_files(dir: &Path) -> Result<Vec<PathBuf>, KeyError> {
     Ok(paths)
 }
 
+/// How the files of [`key_files`] look from outside. While that stays the same, so do they: whatever writes here
+/// replaces a file by another one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Listing(Vec<(PathBuf, [i64; 6])>);
+
+impl Listing {
+    pub(super) fn of(dir: &Path) -> Result<Self, KeyError> {
+        let mut files = Vec::new();
+        for path in key_files(dir)? {
+            match fs::metadata(&path) {
+                Ok(of) => {
+                    let (inode, size) = (of.ino().cast_signed(), of.size().cast_signed());
+                    files.push((path, [inode, size, of.mtime(), of.mtime_nsec(), of.ctime(), of.ctime_nsec()]));
+                }
+                // Taken away since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(KeyError::File { path, problem: FileProblem::Read(error) }),
+            }
+        }
+        Ok(Self(files))
+    }
+}
+
 /// The right to write in the directory. Only one process has it at a time.
 pub(super) struct Desk {
     dir: PathBuf,
@@ -122,6 +145,13 @@ impl Desk {
             File::open(&self.dir)?.sync_all()
         };
         put().map_err(|error| KeyError::File { path: path.clone(), problem: FileProblem::Write(error) })
+    }
+
+    /// Deletes the file under `name`.
+    pub(super) fn remove(&self, name: &str) -> Result<(), KeyError> {
+        let path = self.dir.join(name);
+        let removed = fs::remove_file(&path).and_then(|()| File::open(&self.dir)?.sync_all());
+        removed.map_err(|error| KeyError::File { path, problem: FileProblem::Write(error) })
     }
 }
 

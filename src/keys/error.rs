@@ -30,6 +30,11 @@ pub enum KeyError {
     TwoCurrentKeys { first: PathBuf, second: PathBuf },
     #[error("{} and {}: both hold the key {kid}, remove one", first.display(), second.display())]
     SameKid { kid: Arc<str>, first: PathBuf, second: PathBuf },
+    #[error(
+        "{}: is not the fingerprint key in force, and with another one every password would look changed",
+        path.display()
+    )]
+    OtherFingerprint { path: PathBuf },
     #[error(transparent)]
     Generate(#[from] super::GenerateError),
 }

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 use super::signing::Key;
 use super::{Algorithm, FileProblem, KeyError, SigningKey, generate};
 
 /// What a key of the ring is there for. A key verifies in every state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Will sign; verifiers elsewhere have time to learn of it.
@@ -46,6 +46,11 @@ pub(super) type Random = Zeroizing<[u8; 32]>;
 pub(super) struct KeyFile {
     pub(super) key: Arc<SigningKey>,
     pub(super) state: State,
+    pub(super) created: Timestamp,
+    /// When it came into its state; not known of what the first start made, and of what was edited by hand.
+    pub(super) since: Option<Timestamp>,
+    /// Its state follows from another file and does not stand in its own yet.
+    pub(super) is_implied: bool,
 }
 
 /// Fields that are not known here are passed over, so that an older binary starts on the files of a newer one.
@@ -55,6 +60,7 @@ struct Fields {
     algorithm: Algorithm,
     state: State,
     created: String,
+    since: Option<String>,
     secret: Option<Hidden>,
     private_key: Option<Hidden>,
     refresh_key: Hidden,
@@ -73,7 +79,7 @@ impl<'de> Deserialize<'de> for Hidden {
 pub(super) fn fresh(
     algorithm: Algorithm,
     state: State,
-    now_secs: u64,
+    created: Timestamp,
 ) -> Result<(Arc<str>, Zeroizing<String>), KeyError> {
     let text = generate(algorithm)?;
     // The text was made a line above for this algorithm, so neither the decoding nor the key can be refused; if one
@@ -85,7 +91,6 @@ pub(super) fn fresh(
         Key::from_pem(algorithm, text.as_bytes())
     };
     let kid = key.map_err(|_| super::GenerateError)?.kid().clone();
-    let created = i64::try_from(now_secs).ok().and_then(|secs| Timestamp::from_second(secs).ok()).unwrap_or_default();
     let refresh_key = random_text(&*super::generate::random()?);
     // A literal string of TOML: base64 and the lines of a PEM text contain no quotes.
     let (field, quote) = if algorithm.is_hmac() { ("secret", "'") } else { ("private_key", "'''") };
@@ -108,9 +113,8 @@ pub(super) fn read_key(contents: &[u8]) -> Result<KeyFile, FileProblem> {
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         damaged(&format!("line {line}: {}", error.message().replace('\n', ", ")))
     })?;
-    if fields.created.parse::<Timestamp>().is_err() {
-        return Err(damaged("created is not a time like 2026-01-31T12:00:00Z"));
-    }
+    let created = time("created", &fields.created)?;
+    let since = fields.since.as_deref().map(|since| time("since", since)).transpose()?;
     let key = match (&fields.secret, &fields.private_key) {
         (Some(secret), None) => {
             let secret = URL_SAFE_NO_PAD.decode(secret.0.as_bytes()).map(Zeroizing::new);
@@ -124,7 +128,34 @@ pub(super) fn read_key(contents: &[u8]) -> Result<KeyFile, FileProblem> {
     }
     let refresh_key = parse_random(fields.refresh_key.0.as_bytes())
         .map_err(|_| damaged("refresh_key is not 32 bytes in base64url"))?;
-    Ok(KeyFile { key: Arc::new(SigningKey::new(key, &refresh_key)), state: fields.state })
+    let key = Arc::new(SigningKey::new(key, &refresh_key));
+    Ok(KeyFile { key, state: fields.state, created, since, is_implied: false })
+}
+
+/// The text of a `<kid>.key` file with another state; all else stays as it stands there.
+pub(super) fn with_state(contents: &[u8], state: State, since: Timestamp) -> Result<Zeroizing<String>, FileProblem> {
+    let text = std::str::from_utf8(contents).map_err(|_| damaged("not UTF-8"))?;
+    // Its message would quote a line.
+    let document = toml_edit::ImDocument::parse(text).map_err(|_| damaged("not TOML"))?;
+    let span = |name| document.get(name).and_then(toml_edit::Item::span);
+    let of_state = span("state").ok_or_else(|| damaged("it has no state"))?;
+    let after_state = text[of_state.end..].find('\n').map_or(text.len(), |at| of_state.end + at);
+    let mut edits = vec![(of_state, format!("'{state}'"))];
+    edits.push(match span("since") {
+        Some(of_since) => (of_since, format!("'{since}'")),
+        None => (after_state..after_state, format!("\nsince = '{since}'")),
+    });
+    edits.sort_by_key(|(span, _)| span.start);
+    // With room for all, so that growing leaves no copy behind.
+    let mut changed = Zeroizing::new(String::with_capacity(text.len() + 128));
+    let mut copied = 0;
+    for (span, replacement) in edits {
+        changed.push_str(&text[copied..span.start]);
+        changed.push_str(&replacement);
+        copied = span.end;
+    }
+    changed.push_str(&text[copied..]);
+    Ok(changed)
 }
 
 /// The text of a file that holds 32 random bytes.
@@ -145,6 +176,10 @@ pub(super) fn parse_random(contents: &[u8]) -> Result<Random, FileProblem> {
         _ => return Err(damaged("not 32 bytes in base64url")),
     }
     Ok(bytes)
+}
+
+fn time(field: &str, text: &str) -> Result<Timestamp, FileProblem> {
+    text.parse().map_err(|_| damaged(&format!("{field} is not a time like 2026-01-31T12:00:00Z")))
 }
 
 fn damaged(what: &str) -> FileProblem {

@@ -5,28 +5,35 @@
 //! stops the start and is never replaced by a fresh one; no `Debug` and no error shows a secret.
 //! Does not know: claims, sessions, HTTP, the configuration file, the clock.
 //!
-//! [`KeyRing::open`] is the way in. A new algorithm is a variant of [`Algorithm`]; the compiler then asks for its arms
+//! [`KeyRing::open`] is the way in; [`Keys`] is the ring in force, [`Changes`] what commands do to the files, and
+//! [`Watch`] how a running gate finds out. A new algorithm is a variant of [`Algorithm`]; the compiler then asks for its arms
 //! in `prepared` and `generate`.
 
 mod algorithm;
+mod changes;
 mod directory;
 mod error;
 mod file;
 mod generate;
+mod in_force;
 mod pem;
 mod prepared;
 mod ring;
 mod signers;
 mod signing;
+mod watch;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use changes::{Changes, KeyEntry, list};
 pub(crate) use directory::create_private;
 pub use error::{BadKey, FileProblem, KeyError, Missing, Notice};
 pub use file::State;
 pub use generate::{GenerateError, generate};
+pub use in_force::{KeyChange, Keys};
 pub use ring::{KeyRing, KeySource};
 pub(crate) use signing::header_segment;
 pub use signing::{SignError, SigningKey};
+pub use watch::{Look, Watch};
 
 /// Makes aws-lc the cryptography of jsonwebtoken for the whole process. Any number of calls do no harm.
 ///

@@ -3,9 +3,9 @@
 //! Guarantees: exactly one key is current; all verify; a key is made only where there is none and no session either,
 //! and a damaged or missing one stops the start: a fresh key in its place would sign everybody out, silently.
 //! Does not know: how sessions are stored, the configuration file, when keys change. A ring is never changed, only
-//! replaced.
+//! replaced ([`super::Keys`]).
 
-mod found;
+pub(super) mod found;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ impl KeyRing {
 
     /// A ring that no file holds, with one key: for trying things out and for tests. Its tokens end with the process.
     pub fn in_memory(algorithm: Algorithm) -> Result<Self, KeyError> {
-        let (_, contents) = file::fresh(algorithm, State::Current, 0)?;
+        let (_, contents) = file::fresh(algorithm, State::Current, jiff::Timestamp::UNIX_EPOCH)?;
         let key = file::read_key(contents.as_bytes()).map_err(|_| super::GenerateError)?.key;
         Ok(Self { entries: vec![(key.clone(), State::Current)], current: key, fingerprint: random()? })
     }
@@ -89,6 +89,11 @@ impl KeyRing {
     /// other may be good all the same: it has to be read.
     pub fn find_by_header(&self, header: &str) -> Option<(&Arc<SigningKey>, &'static str)> {
         self.entries.iter().find_map(|(key, _)| Some((key, key.type_in(header)?)))
+    }
+
+    /// What the key named `kid` is there for.
+    pub fn state(&self, kid: &str) -> Option<State> {
+        self.entries.iter().find_map(|(key, state)| (**key.kid() == *kid).then_some(*state))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<SigningKey>, State)> {

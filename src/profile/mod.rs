@@ -4,18 +4,24 @@
 //! spells.
 //! Does not know: routes, connections, how a caller was authenticated, how refusals are worded.
 
+mod device;
+pub mod form;
 mod sessions;
 pub mod smsgate;
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::account::User;
 use crate::token::{MintError, RotationRefusal, TokenError, Verified};
 
-pub use sessions::{RecordAddresses, Request, Sessions, Visit};
+pub use sessions::{Asked, RecordAddresses, Request, Sessions, Visit};
 
 /// Who asks at a token endpoint, once that is proven.
 #[derive(Clone, Debug)]
@@ -30,8 +36,41 @@ pub enum Caller {
 #[derive(Debug)]
 pub struct Reply {
     pub status: StatusCode,
-    /// JSON, or nothing.
-    pub body: Option<Bytes>,
+    pub content: Content,
+    pub aside: Option<Aside>,
+}
+
+/// What a client is to keep out of reach of its own scripts.
+pub enum Aside {
+    Keep {
+        token: Zeroizing<String>,
+        /// How long it is of use; whole seconds.
+        max_age: Duration,
+    },
+    Forget,
+}
+
+impl fmt::Debug for Aside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keep { .. } => "Keep([secret])",
+            Self::Forget => "Forget",
+        })
+    }
+}
+
+#[derive(Debug)]
+pub enum Content {
+    Nothing,
+    Json(Bytes),
+    Text(&'static str),
+}
+
+impl Reply {
+    fn json(status: StatusCode, view: &impl Serialize) -> Result<Self, Refused> {
+        let body = serde_json::to_vec(view).map_err(|error| Refused::Mint(MintError::Claims(error)))?;
+        Ok(Self { status, content: Content::Json(body.into()), aside: None })
+    }
 }
 
 /// Why a token endpoint did not do what was asked.

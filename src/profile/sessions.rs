@@ -13,12 +13,12 @@ use tracing::{info, warn};
 
 use crate::account::{Accounts, User};
 use crate::clock::Clock;
-use crate::keys::KeyRing;
+use crate::keys::Keys;
 use crate::muster::Muster;
 use crate::store::{Store, StoreError};
 use crate::token::{
     CredentialVersion, Device, Pair, Person, Policy, Presented, Profile, Refreshing, Rotation, RotationRefusal, SETTLE,
-    Scopes, Session, SessionId, Standing, Subject, Timestamp, refresh,
+    Scopes, Session, SessionId, Standing, Subject, Timestamp, TokenError, opaque, refresh,
 };
 
 use super::{Caller, RefreshRefusal, Refused};
@@ -41,10 +41,18 @@ pub struct Visit {
     pub now: Timestamp,
 }
 
+/// Which scopes a sign-in asks for.
+#[derive(Debug)]
+pub enum Asked {
+    These(Scopes),
+    /// All that the user may have, which may be none: roles count as well.
+    Everything,
+}
+
 /// What a sign-in asks for.
 #[derive(Debug)]
 pub struct Request {
-    pub scopes: Scopes,
+    pub scopes: Asked,
     pub ttl_secs: Option<u64>,
     pub device: Option<Device>,
 }
@@ -52,7 +60,7 @@ pub struct Request {
 pub struct Sessions {
     pub store: Arc<Store>,
     pub accounts: Arc<Accounts>,
-    pub ring: Arc<KeyRing>,
+    pub keys: Arc<Keys>,
     pub clock: Arc<Clock>,
     pub muster: Muster,
     pub policy: Arc<Policy>,
@@ -74,12 +82,16 @@ impl Sessions {
         visit: Visit,
     ) -> Result<Pair, Refused> {
         let user = self.user_of(caller).ok_or(Refused::Overtaken)?;
-        let scopes = self.grant(caller, &user, &request.scopes)?;
+        let scopes = match &request.scopes {
+            Asked::These(scopes) => self.grant(caller, &user, scopes)?,
+            Asked::Everything => user.scopes.clone(),
+        };
         let parent = match caller {
             Caller::User(_) => None,
             Caller::Bearer(token) => Some(self.store.find(token.session()).ok_or(Refused::Overtaken)?),
         };
-        let key = self.ring.current();
+        let ring = self.keys.ring();
+        let key = ring.current();
         let now = visit.now;
         let mut expires_at = now + self.policy.session_ttl;
         if let Some(parent) = &parent {
@@ -91,13 +103,13 @@ impl Sessions {
             profile,
             scopes: scopes.clone(),
             granted: scopes,
-            access_ttl: self.policy.access_ttl_for(request.ttl_secs),
+            access_ttl: self.policy.access_ttl_for(profile, request.ttl_secs),
             device: request.device.map(Box::new),
             address: self.recorded(visit.address),
             created_at: now,
             rotated_at: now,
             answered_at: now,
-            idle_expires_at: (now + self.policy.refresh_ttl).min(expires_at),
+            idle_expires_at: (now + self.policy.lifetimes(profile).refresh_ttl).min(expires_at),
             expires_at,
             generation: 0,
             kid: Arc::clone(key.kid()),
@@ -124,7 +136,7 @@ impl Sessions {
     /// [`Refused::Refresh`] for every reason that lies with the token or its session.
     pub async fn renew(&self, profile: Profile, token: &str, visit: Visit) -> Result<Pair, Refused> {
         let refused = |refusal| Err(Refused::Refresh(refusal));
-        let Refreshing { id, issued_at } = match refresh::verify(token, &self.ring, &self.policy, visit.now) {
+        let Refreshing { id, issued_at } = match self.verify(profile, token, visit.now) {
             Ok(refreshing) => refreshing,
             Err(error) => return refused(RefreshRefusal::Token(error)),
         };
@@ -136,7 +148,7 @@ impl Sessions {
             arrived_at: visit.arrived_at,
             address: self.recorded(visit.address),
         };
-        let current = self.ring.current();
+        let current = Arc::clone(self.keys.ring().current());
         // While the disk takes the change, so that it costs nothing where a sync takes as long. Polled only if there is a
         // new pair; what it holds is let go when the change is written too, or when the client goes away and all of this
         // is dropped.
@@ -172,7 +184,9 @@ impl Sessions {
         let Some(user) = self.accounts.find(session.subject.as_str()) else {
             return refused(RefreshRefusal::Disowned);
         };
-        let key = self.ring.find(&session.kid).unwrap_or(current);
+        // Asked anew: a retry may have to repeat what another worker has signed with a newer ring.
+        let ring = self.keys.ring();
+        let key = ring.find(&session.kid).unwrap_or(&current);
         info!(event = "refresh", session = %session.id, generation = session.generation, "session renewed");
         Pair::mint(&session, person(&user), key, &self.policy).map_err(Refused::Mint)
     }
@@ -192,6 +206,21 @@ impl Sessions {
         Ok(())
     }
 
+    /// Ends the session that a refresh token belongs to, whichever of its generation it is: whoever has one can end it
+    /// anyway, by using it twice. Silent about everything that is no such token.
+    ///
+    /// # Errors
+    /// As for [`Sessions::end`].
+    pub async fn leave(&self, profile: Profile, token: &str, now: Timestamp) -> Result<(), Refused> {
+        let Ok(Refreshing { id, .. }) = self.verify(profile, token, now) else { return Ok(()) };
+        match self.store.find(id.session) {
+            Some(session) if session.profile == profile => self.end(&session.subject, id.session).await,
+            Some(_) => Ok(()),
+            // It may have ended a moment ago without being written yet.
+            None => self.store.end(id.session).await.map(drop).map_err(|_| Refused::Unwritten),
+        }
+    }
+
     pub fn list(&self, subject: &Subject, now: Timestamp) -> Vec<Session> {
         self.store.sessions_of(subject, now)
     }
@@ -200,6 +229,13 @@ impl Sessions {
     pub fn standing(&self, subject: &Subject) -> Option<Standing> {
         let user = self.accounts.find(subject.as_str())?;
         Some(Standing { scopes: user.scopes.clone(), credential: self.credential_of(&user) })
+    }
+
+    fn verify(&self, profile: Profile, token: &str, now: Timestamp) -> Result<Refreshing, TokenError> {
+        match profile {
+            Profile::Smsgate => refresh::verify(token, &self.keys.ring(), &self.policy, now),
+            Profile::Form => opaque::verify(token, &self.keys.ring(), now),
+        }
     }
 
     fn user_of(&self, caller: &Caller) -> Option<Arc<User>> {
@@ -228,7 +264,7 @@ impl Sessions {
     }
 
     fn credential_of(&self, user: &User) -> CredentialVersion {
-        user.credential_version(self.ring.fingerprint_key())
+        user.credential_version(self.keys.ring().fingerprint_key())
     }
 
     fn recorded(&self, address: IpAddr) -> Option<IpAddr> {

@@ -4,19 +4,15 @@
 //! the others snake_case); a trailing slash and any ASCII case of the path are the same endpoint.
 //! Does not know: how callers prove themselves, how refusals are worded.
 
-use bytes::Bytes;
 use http::{Method, StatusCode};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::token::{
-    Device, MintError, NotAnId, Pair, Profile, Scopes, Session, SessionId, Subject, Timestamp, TokenId,
-};
+use crate::token::{Device, NotAnId, Pair, Profile, Scopes, Session, SessionId, Subject, Timestamp, TokenId};
 
-use super::{Caller, Refused, Reply, Request, Sessions, Visit};
+use super::device::check;
+use super::{Asked, Caller, Content, Refused, Reply, Request, Sessions, Visit};
 
-/// Characters of a device's id or name; they are shown back in lists.
-const MAX_DEVICE_TEXT: usize = 128;
 const SHAPE: &str = "the body must be a JSON object with \"scopes\", a list of strings, and optionally \"ttl\", whole \
                      seconds, and \"device\"";
 
@@ -110,7 +106,7 @@ pub async fn end(sessions: &Sessions, subject: &Subject, session: Option<Session
     if let Some(session) = session {
         sessions.end(subject, session).await?;
     }
-    Ok(Reply { status: StatusCode::NO_CONTENT, body: None })
+    Ok(Reply { status: StatusCode::NO_CONTENT, content: Content::Nothing, aside: None })
 }
 
 /// `GET {prefix}/auth/sessions`: the caller's, or only the one named by `own`.
@@ -124,7 +120,7 @@ pub fn list(sessions: &Sessions, subject: &Subject, own: Option<SessionId>, now:
         .filter(|session| own.is_none_or(|own| session.id == own))
         .map(SessionView::new)
         .collect();
-    json(StatusCode::OK, &listed)
+    Reply::json(StatusCode::OK, &listed)
 }
 
 fn parse_issue(body: &[u8]) -> Result<Request, Refused> {
@@ -137,14 +133,8 @@ fn parse_issue(body: &[u8]) -> Result<Request, Refused> {
         return Err(Refused::Body("ttl must not be negative"));
     }
     let ttl_secs = body.ttl.map(|secs| u64::try_from(secs).unwrap_or(u64::MAX));
-    if let Some(device) = &body.device {
-        for text in [&device.id, &device.name].into_iter().flatten() {
-            if text.chars().count() > MAX_DEVICE_TEXT || text.chars().any(char::is_control) {
-                return Err(Refused::Body("device id and name must be short texts without control characters"));
-            }
-        }
-    }
-    Ok(Request { scopes: body.scopes, ttl_secs, device: body.device })
+    check(body.device.as_ref())?;
+    Ok(Request { scopes: Asked::These(body.scopes), ttl_secs, device: body.device })
 }
 
 #[derive(Serialize)]
@@ -185,7 +175,7 @@ fn pair_reply(status: StatusCode, pair: &Pair, now: Timestamp) -> Result<Reply, 
         expires_at_camel: expires_at,
         expires_in_camel: expires_in,
     };
-    json(status, &view)
+    Reply::json(status, &view)
 }
 
 #[derive(Serialize)]
@@ -220,13 +210,9 @@ fn rfc3339(at: Timestamp) -> String {
     stamp.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn json(status: StatusCode, view: &impl Serialize) -> Result<Reply, Refused> {
-    let body = serde_json::to_vec(view).map_err(|error| Refused::Mint(MintError::Claims(error)))?;
-    Ok(Reply { status, body: Some(Bytes::from(body)) })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::device::MAX_DEVICE_TEXT;
     use super::*;
 
     #[track_caller]

@@ -1,9 +1,9 @@
 //! The keeper: what has to be done now and then, on a thread of its own.
 //!
-//! Guarantees: picks up a changed users file within about a second and brings the sessions in line with it; sweeps;
-//! writes snapshots and a heartbeat; begins the journal anew when the disk takes it again; ends at once when told to. On
-//! a replica, where sessions and files are not ours to change: follows the users file, sweeps, and says when what is known
-//! grows old.
+//! Guarantees: picks up a changed users file within about a second and brings the sessions in line with it, and changed
+//! keys as quickly; sweeps; writes snapshots and a heartbeat; begins the journal anew when the disk takes it again; ends
+//! at once when told to. On a replica, where sessions and files are not ours to change: follows the users file and the
+//! keys, sweeps, and says when what is known grows old.
 //! Does not know: requests.
 
 use std::io;
@@ -18,10 +18,12 @@ use tracing::{error, info, warn};
 
 use crate::account::Reload;
 use crate::gateway::Charter;
+use crate::keys::{Look, State, Watch};
 use crate::observe::chain;
 use crate::store::{Freshness, Health};
 
 const LOOK_AT_USERS_EVERY: Duration = Duration::from_secs(1);
+const LOOK_AT_KEYS_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// A replica takes a primary for dead that it has not heard of for `store.max_stale`, which is two of these at least.
 const PULSE_EVERY: Duration = Duration::from_secs(1);
@@ -35,18 +37,18 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn start(charter: Arc<Charter>, snapshot_interval: Duration) -> io::Result<Self> {
+    pub(super) fn start(charter: Arc<Charter>, watch: Option<Watch>, snapshot_interval: Duration) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let stopped = stop.clone();
         let thread = thread::Builder::new().name("keeper".into());
         if charter.store.is_replica() {
-            let work = move || runtime.block_on(attend(&charter, &stopped));
+            let work = move || runtime.block_on(attend(&charter, watch, &stopped));
             return Ok(Self { thread: thread.spawn(work)?, stop });
         }
         // Passwords may have changed while nobody was looking. Before this returns nothing is served.
         runtime.block_on(reconcile(&charter));
-        let work = move || runtime.block_on(keep(&charter, snapshot_interval, &stopped));
+        let work = move || runtime.block_on(keep(&charter, watch, snapshot_interval, &stopped));
         Ok(Self { thread: thread.spawn(work)?, stop })
     }
 
@@ -57,18 +59,20 @@ impl Keeper {
     }
 }
 
-async fn keep(charter: &Charter, snapshot_interval: Duration, stop: &CancellationToken) {
+async fn keep(charter: &Charter, mut watch: Option<Watch>, snapshot_interval: Duration, stop: &CancellationToken) {
+    let mut keys = interval(LOOK_AT_KEYS_EVERY);
     let (mut users, mut sweep, mut snapshot, mut mend) =
         (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(snapshot_interval), interval(MEND_EVERY));
     // The new segment is news enough to begin with.
     let mut pulse = interval_at(tokio::time::Instant::now() + PULSE_EVERY, PULSE_EVERY);
     let mut well = true;
-    for interval in [&mut users, &mut sweep, &mut snapshot, &mut mend, &mut pulse] {
+    for interval in [&mut keys, &mut users, &mut sweep, &mut snapshot, &mut mend, &mut pulse] {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
+            _ = keys.tick() => look_at_keys(charter, watch.as_mut()),
             _ = users.tick() => look_at_users(charter).await,
             _ = sweep.tick() => charter.store.sweep(charter.clock.now()),
             _ = snapshot.tick() => {
@@ -85,16 +89,18 @@ async fn keep(charter: &Charter, snapshot_interval: Duration, stop: &Cancellatio
 }
 
 /// What is to be done on a replica.
-async fn attend(charter: &Charter, stop: &CancellationToken) {
+async fn attend(charter: &Charter, mut watch: Option<Watch>, stop: &CancellationToken) {
+    let mut keys = interval(LOOK_AT_KEYS_EVERY);
     let (mut users, mut sweep, mut freshness) =
         (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(LOOK_AT_FRESHNESS_EVERY));
-    for interval in [&mut users, &mut sweep, &mut freshness] {
+    for interval in [&mut keys, &mut users, &mut sweep, &mut freshness] {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     let mut fresh = true;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
+            _ = keys.tick() => look_at_keys(charter, watch.as_mut()),
             // The primary sees the same file, and ends the sessions.
             _ = users.tick() => {
                 reload_users(charter);
@@ -144,6 +150,38 @@ fn look_at_journal(charter: &Charter, well: &mut bool) {
     if !*well && store.health().is_healthy() {
         *well = true;
         info!("sessions can be written down again; nothing that was acknowledged is lost");
+    }
+}
+
+fn look_at_keys(charter: &Charter, watch: Option<&mut Watch>) {
+    let Some(watch) = watch else { return };
+    match watch.look(&charter.keys.ring()) {
+        Look::Unchanged => {}
+        Look::Changed { ring, mended } => {
+            for change in charter.keys.replace(*ring) {
+                let (kid, algorithm) = (&*change.kid, change.algorithm.as_str());
+                match change.to {
+                    Some(state) => info!(event = "key", kid, algorithm, %state, "{}", what_it_does(state)),
+                    None => {
+                        warn!(event = "key", kid, algorithm, state = "gone", "the key is gone: its tokens are refused")
+                    }
+                }
+            }
+            if mended {
+                info!("the keys can be read again");
+            }
+        }
+        Look::Trouble(trouble) => {
+            error!(error = chain(&trouble), "the keys cannot be read; those known so far stay in force")
+        }
+    }
+}
+
+fn what_it_does(state: State) -> &'static str {
+    match state {
+        State::Next => "the key verifies; it will sign",
+        State::Current => "the key signs from now on",
+        State::Retiring => "the key signs no more; its tokens stay valid until they expire",
     }
 }
 

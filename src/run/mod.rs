@@ -27,7 +27,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Config, StoreKind};
 use crate::edge::{self, Crew};
 use crate::gateway::{Charter, Gateway, Handover, Mapping, Routes};
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, Keys};
 use crate::muster::{Muster, Roll};
 use crate::profile::Sessions;
 use crate::store::Store;
@@ -115,7 +115,7 @@ pub fn open(config: &Config, prepared: Prepared) -> Result<Running, StartError> 
 fn serve(config: &Config, prepared: Prepared, listener: &TcpListener) -> io::Result<Running> {
     let Prepared { charter, rolls, scribe, status, admin } = prepared;
     let address = listener.local_addr()?;
-    let keeper = Keeper::start(Arc::clone(&charter), config.store.snapshot_interval)?;
+    let keeper = Keeper::start(Arc::clone(&charter), terms::key_watch(config), config.store.snapshot_interval)?;
     let (shift, upstream, primary) = (terms::shift(config), terms::upstream(config), terms::primary(config));
     let (store, cache) = (Arc::clone(&charter.store), config.limits.token_cache_entries);
     let make = move || Gateway::new(Arc::clone(&charter), upstream.clone(), primary.clone(), cache);
@@ -158,13 +158,14 @@ impl Running {
 fn charter(config: &Config, policy: Arc<Policy>, footing: Footing, status: &Status) -> (Charter, Vec<Roll>, Scribe) {
     let Footing { store, ring, accounts, clock, scribe, check } = footing;
     status.look_at(vec![check]);
-    let (ring, accounts) = (Arc::new(ring), Arc::new(accounts));
+    let handover = Handover::new(ring.fingerprint_key(), policy.leeway);
+    let (keys, accounts) = (Arc::new(Keys::new(ring)), Arc::new(accounts));
     let routes = Routes::new(terms::rules(config), terms::unmatched(config));
     let (muster, rolls) = Muster::new(config.workers.get());
     let sessions = Sessions {
         store: Arc::clone(&store),
         accounts: Arc::clone(&accounts),
-        ring: Arc::clone(&ring),
+        keys: Arc::clone(&keys),
         clock: Arc::clone(&clock),
         muster,
         policy: Arc::clone(&policy),
@@ -174,16 +175,18 @@ fn charter(config: &Config, policy: Arc<Policy>, footing: Footing, status: &Stat
     let charter = Charter {
         clock,
         mapping: Mapping::new(&config.upstream.url.base, &config.routes.prefix, &config.routes.upstream_prefix),
-        auth_path: format!("{}/auth", config.routes.prefix),
+        endpoints: terms::endpoints(config),
         upstream_auth_paths: terms::upstream_auth_paths(config),
         smsgate: config.profiles.smsgate.enabled,
+        cors: terms::cors(config),
+        manner: terms::manner(config),
         basic_auth: terms::basic_auth(config),
         trusted_proxies: config.server.trusted_proxies.clone(),
         bounds: terms::bounds(config),
-        handover: Handover::new(ring.fingerprint_key(), policy.leeway),
+        handover,
         access_log: terms::access_log(config),
         policy,
-        ring,
+        keys,
         store,
         accounts,
         sessions,

@@ -15,16 +15,18 @@ use zeroize::Zeroizing;
 use crate::account::{AccountPolicy, Allowance, BasicPolicy, GuessPolicy, PasswordPolicy};
 use crate::config::{self, Config};
 use crate::edge::{Deadlines, Reserves, Shift};
-use crate::gateway::{AccessLog, Bounds, Demand, FURTHER_SCOPES, Routes, Rule, smsgate_rules};
-use crate::keys::KeySource;
+use crate::gateway::{
+    AccessLog, Bounds, Cors, Demand, Endpoints, FURTHER_SCOPES, FormPaths, Manner, Routes, Rule, smsgate_rules,
+};
+use crate::keys::{KeySource, Watch};
 use crate::profile::RecordAddresses;
 use crate::store::{Caps, Fsync};
-use crate::token::{Policy, Scopes};
+use crate::token::{Lifetimes, Policy, Scopes};
 use crate::upstream::headers::Authorization;
 use crate::upstream::{Address, Terms};
 
 pub(super) fn policy(config: &Config) -> Policy {
-    let token = &config.token;
+    let (token, form) = (&config.token, &config.profiles.form);
     Policy {
         issuer: token.issuer.clone(),
         audience: token.audience.clone(),
@@ -34,9 +36,9 @@ pub(super) fn policy(config: &Config) -> Policy {
         },
         leeway: token.leeway,
         max_token_bytes: config.limits.max_token_bytes,
-        access_ttl: token.access_ttl,
+        smsgate: Lifetimes { access_ttl: token.access_ttl, refresh_ttl: token.refresh_ttl },
+        form: Lifetimes { access_ttl: form.access_ttl, refresh_ttl: form.refresh_ttl },
         access_ttl_max: token.access_ttl_max,
-        refresh_ttl: token.refresh_ttl,
         session_ttl: token.session_ttl,
         access_overlap: token.access_overlap,
         retry_window: token.retry_window,
@@ -67,6 +69,14 @@ pub(super) fn key_source(config: &Config) -> KeySource {
             KeySource::Secret { algorithm: *algorithm, secret: Zeroizing::new(secret.expose().to_vec()) }
         }
         config::KeySource::File { algorithm, path } => KeySource::File { algorithm: *algorithm, path: path.clone() },
+    }
+}
+
+/// Keys that the configuration gives change with it, at a start.
+pub(super) fn key_watch(config: &Config) -> Option<Watch> {
+    match &config.token.key {
+        config::KeySource::Ring => Some(Watch::new(config.data_dir.clone(), config.token.algorithm)),
+        config::KeySource::Secret { .. } | config::KeySource::File { .. } => None,
     }
 }
 
@@ -139,6 +149,33 @@ pub(super) fn known_scopes(config: &Config, routes: &Routes) -> Scopes {
         config::Preset::Smsgate | config::Preset::None => &FURTHER_SCOPES,
     };
     Scopes::new(demanded.iter().map(Arc::as_ref).chain(further.iter().copied()))
+}
+
+pub(super) fn endpoints(config: &Config) -> Endpoints {
+    let form = &config.profiles.form;
+    let paths = || FormPaths {
+        login: form.login_path.clone(),
+        refresh: form.refresh_path.clone(),
+        logout: form.logout_path.clone(),
+        realm: form.realm.as_str().into(),
+        cookie: own_cookie(config),
+    };
+    Endpoints { smsgate: format!("{}/auth", config.routes.prefix), form: form.enabled.then(paths) }
+}
+
+fn own_cookie(config: &Config) -> Option<Arc<str>> {
+    let form = &config.profiles.form;
+    form.cookie.as_deref().filter(|_| form.enabled).map(Into::into)
+}
+
+pub(super) fn cors(config: &Config) -> Option<Cors> {
+    let config::Cors { allowed_origins, allowed_headers, exposed_headers, max_age, credentials } = &config.cors;
+    let cors = || Cors::new(allowed_origins, allowed_headers, exposed_headers, *max_age, *credentials);
+    (!allowed_origins.is_empty()).then(cors)
+}
+
+pub(super) fn manner(config: &Config) -> Manner {
+    Manner { realm: config.routes.realm.as_str().into(), plain: config.routes.errors == config::Errors::Text }
 }
 
 /// Under every prefix that the API is known by, besides where ours lie.
@@ -226,6 +263,7 @@ pub(super) fn upstream(config: &Config) -> Terms {
         idle_timeout: upstream.idle_timeout,
         keepalive: upstream.keepalive,
         most_idle: config.limits.upstream_idle_connections,
+        own_cookie: own_cookie(config),
     }
 }
 
@@ -236,6 +274,7 @@ pub(super) fn primary(config: &Config) -> Option<Terms> {
         config::StoreKind::Replica { primary } => Some(Terms {
             address: Address { host: primary.host.clone(), port: primary.port },
             authorization: Authorization::Keep,
+            own_cookie: None,
             ..upstream(config)
         }),
     }

@@ -7,7 +7,7 @@
 use crate::keys::SigningKey;
 
 use super::envelope::MintError;
-use super::{Person, Policy, Scopes, Session, Timestamp, TokenId, TokenKind, access, refresh};
+use super::{Person, Policy, Profile, Scopes, Session, Timestamp, TokenId, TokenKind, access, opaque, refresh};
 
 /// An access token and the refresh token that belongs to it.
 pub struct Pair {
@@ -17,6 +17,8 @@ pub struct Pair {
     pub refresh_token: String,
     /// Equals the access token's `exp`.
     pub expires_at: Timestamp,
+    /// When the refresh token is worth nothing any more if it is not used.
+    pub refresh_expires_at: Timestamp,
     pub scopes: Scopes,
 }
 
@@ -27,8 +29,12 @@ impl Pair {
         Ok(Self {
             id: TokenId { session: session.id, generation: session.generation, kind: TokenKind::Access },
             access_token: access::mint(session, person, key, policy)?,
-            refresh_token: refresh::mint(session, key, policy)?,
+            refresh_token: match session.profile {
+                Profile::Smsgate => refresh::mint(session, key, policy)?,
+                Profile::Form => opaque::mint(session, key)?,
+            },
             expires_at: Timestamp::from_secs(session.access_expires_at().as_secs()),
+            refresh_expires_at: session.idle_expires_at,
             scopes: session.granted.clone(),
         })
     }

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::Profile;
+
 /// How long the replaced access token goes on working after a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessOverlap {
@@ -17,6 +19,14 @@ pub enum AccessOverlap {
 pub enum OnReuse {
     Session,
     User,
+}
+
+/// How long what a profile hands out lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    pub access_ttl: Duration,
+    /// Idle lifetime: each rotation starts it anew.
+    pub refresh_ttl: Duration,
 }
 
 /// What tokens and sessions are measured by.
@@ -32,10 +42,10 @@ pub struct Policy {
     pub leeway: Duration,
     /// Longest token text that is looked at, in bytes.
     pub max_token_bytes: usize,
-    pub access_ttl: Duration,
+    pub smsgate: Lifetimes,
+    pub form: Lifetimes,
+    /// The longest access lifetime that can be asked for.
     pub access_ttl_max: Duration,
-    /// Idle lifetime: each rotation starts it anew.
-    pub refresh_ttl: Duration,
     /// Absolute lifetime: nothing moves it.
     pub session_ttl: Duration,
     pub access_overlap: AccessOverlap,
@@ -45,10 +55,17 @@ pub struct Policy {
 }
 
 impl Policy {
+    pub fn lifetimes(&self, profile: Profile) -> &Lifetimes {
+        match profile {
+            Profile::Smsgate => &self.smsgate,
+            Profile::Form => &self.form,
+        }
+    }
+
     /// The access lifetime for a requested one: absent or zero is the default, too long is capped (seed S7).
-    pub fn access_ttl_for(&self, requested_secs: Option<u64>) -> Duration {
+    pub fn access_ttl_for(&self, profile: Profile, requested_secs: Option<u64>) -> Duration {
         match requested_secs {
-            None | Some(0) => self.access_ttl,
+            None | Some(0) => self.lifetimes(profile).access_ttl,
             Some(secs) => Duration::from_secs(secs).min(self.access_ttl_max),
         }
     }

@@ -25,6 +25,8 @@ pub const SETTLE: Duration = Duration::from_millis(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Profile {
     Smsgate,
+    /// Forms from browsers and simple clients.
+    Form,
 }
 
 /// A keyed fingerprint of a user's name and password hash: it changes when the password does.
@@ -191,7 +193,7 @@ impl Session {
             self.rotated_at = now;
             self.answered_at = Timestamp::MAX;
             self.address = presented.address;
-            self.idle_expires_at = (now + policy.refresh_ttl).min(self.expires_at);
+            self.idle_expires_at = (now + policy.lifetimes(self.profile).refresh_ttl).min(self.expires_at);
             if !user.scopes.cover(&self.granted) {
                 // The overlap is for calls in flight, not for scopes that the user has lost meanwhile.
                 self.access_floor = next;

@@ -9,6 +9,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::HeaderValue;
@@ -35,6 +36,8 @@ pub struct Terms {
     pub idle_timeout: Duration,
     pub keepalive: Duration,
     pub most_idle: usize,
+    /// The name of a cookie that is the gate's alone and goes no further.
+    pub own_cookie: Option<Arc<str>>,
 }
 
 /// The proof that a request met its route's rule. Only the gateway's judge makes one.
@@ -111,7 +114,9 @@ impl Upstream {
             Permit::Admitted(identity) => Some(&**identity),
             Permit::HandedOver(identity) => Some(identity),
         };
-        let vouched = Vouched { identity, authorization: self.authorization(permit), origin, forwarded, request_id };
+        let authorization = self.authorization(permit);
+        let own_cookie = self.terms.own_cookie.as_deref();
+        let vouched = Vouched { identity, authorization, origin, forwarded, request_id, own_cookie };
         let (parts, body) = request.into_parts();
         let content = Upload::content(&body);
         let head = head::write(&parts.method, &target, content, &parts.headers, &vouched);

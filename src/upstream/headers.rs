@@ -149,6 +149,8 @@ pub struct Vouched<'a> {
     /// What a trusted proxy in front of us said of the way so far; of anybody else it is not believed.
     pub forwarded: Option<&'a Forwarded>,
     pub request_id: &'a HeaderValue,
+    /// The name of a cookie that is the gate's alone.
+    pub own_cookie: Option<&'a str>,
 }
 
 /// Writes the fields of a request as the upstream gets them: the client's that may cross, then what the gate vouches
@@ -171,7 +173,7 @@ pub fn write_request(out: &mut Vec<u8>, headers: &HeaderMap, vouched: &Vouched<'
         }
         if *name == COOKIE {
             if !cookies_written {
-                write_cookies(out, headers);
+                write_cookies(out, headers, vouched.own_cookie);
                 cookies_written = true;
             }
             continue;
@@ -294,7 +296,10 @@ fn is_planted(name: &str) -> bool {
 }
 
 /// HTTP/2 may split `Cookie` into crumbs; HTTP/1 has one field (RFC 9113 section 8.2.3).
-fn write_cookies(out: &mut Vec<u8>, headers: &HeaderMap) {
+fn write_cookies(out: &mut Vec<u8>, headers: &HeaderMap, own: Option<&str>) {
+    if let Some(own) = own {
+        return write_foreign_cookies(out, headers, own);
+    }
     out.extend_from_slice(b"cookie: ");
     for (at, crumb) in headers.get_all(COOKIE).iter().enumerate() {
         if at > 0 {
@@ -303,6 +308,25 @@ fn write_cookies(out: &mut Vec<u8>, headers: &HeaderMap) {
         out.extend_from_slice(crumb.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// All but the gate's own. Nothing is left of the field if nothing else is in it.
+fn write_foreign_cookies(out: &mut Vec<u8>, headers: &HeaderMap, own: &str) {
+    let is_own = |crumb: &[u8]| {
+        crumb
+            .strip_prefix(own.as_bytes())
+            .is_some_and(|rest| matches!(rest.trim_ascii_start().first(), None | Some(b'=')))
+    };
+    let crumbs = headers.get_all(COOKIE).iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    let mut between: &[u8] = b"cookie: ";
+    for crumb in crumbs.map(<[u8]>::trim_ascii).filter(|crumb| !crumb.is_empty() && !is_own(crumb)) {
+        out.extend_from_slice(between);
+        out.extend_from_slice(crumb);
+        between = b"; ";
+    }
+    if between == b"; " {
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 fn write_way(out: &mut Vec<u8>, host: Option<&HeaderValue>, vouched: &Vouched<'_>) {

@@ -9,8 +9,10 @@ mod clients;
 mod crash;
 #[cfg(target_os = "linux")]
 mod disk;
+mod form;
 mod headers;
 mod input;
+mod keys;
 mod paths;
 mod replica;
 mod restart;

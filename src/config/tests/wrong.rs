@@ -20,7 +20,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("[[server]]\nlisten = ''", "config.toml:1:3: server: is a section"),
     ("[limits]\nsignin = 1", "config.toml:2:1: limits.signin: is a section"),
-    ("[profiles.form]\nenabled = true", "config.toml:1:11: profiles.form: unknown section"),
+    ("[profiles.oidc]\nenabled = true", "config.toml:1:11: profiles.oidc: unknown section"),
     ("server.listen = 1979-05-27", "config.toml:1:17: server.listen: must be text in quotes, not a date"),
     ("workers = '4'", "config.toml:1:11: workers: must be a number: leave out the quotes"),
     ("workers = 1.5", "config.toml:1:11: workers: must be a whole number"),
@@ -32,6 +32,14 @@ const WRONG: &[(&str, &str)] = &[
         "config.toml:2:11: profiles.smsgate.enabled: must be true or false, not a number",
     ),
     // Values.
+    ("cors.allowed_origins = ['https://a.example/']", "config.toml:1:25: cors.allowed_origins: must be scheme, host"),
+    ("cors.allowed_origins = ['*', 'https://a.example']", "config.toml:1:24: cors.allowed_origins: \"*\" stands alone"),
+    (
+        "[cors]\nallowed_origins = ['*']\ncredentials = true",
+        "config.toml:2:19: cors.allowed_origins: \"*\" and credentials do not go together",
+    ),
+    ("profiles.form.cookie_name = '__Host-a'", "config.toml:1:29: profiles.form.cookie_name: must not begin with"),
+    ("routes.realm = 'a\"b'", "config.toml:1:16: routes.realm: must be printable ASCII"),
     ("server.listen = ''", "config.toml:1:17: server.listen: must not be empty"),
     ("server.listen = ':80'", "config.toml:1:17: server.listen: `:80` is not an IP address and a port"),
     ("server.trusted_proxies = '10.0.0.0/8'", "config.toml:1:26: server.trusted_proxies: must be a list"),

@@ -190,7 +190,7 @@ fn a_key_in_any_state_verifies_and_the_current_one_signs() {
     let (root, _) = started(Algorithm::HS256);
     let old = from_ring(root.path(), true).unwrap().0.current().clone();
     for state in [State::Retiring, State::Next] {
-        let (kid, text) = file::fresh(Algorithm::EdDSA, state, NOW).unwrap();
+        let (kid, text) = file::fresh(Algorithm::EdDSA, state, jiff::Timestamp::UNIX_EPOCH).unwrap();
         fs::write(root.path().join(format!("keys/{kid}.key")), text.as_bytes()).unwrap();
         fs::set_permissions(root.path().join(format!("keys/{kid}.key")), fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -214,7 +214,7 @@ fn files_that_contradict_each_other_are_refused() {
     refused(from_ring(root.path(), true), "copy.key: is named for another key");
     fs::rename(&copy, &path).unwrap();
 
-    let (kid, text) = file::fresh(Algorithm::HS256, State::Current, NOW).unwrap();
+    let (kid, text) = file::fresh(Algorithm::HS256, State::Current, jiff::Timestamp::UNIX_EPOCH).unwrap();
     let second = path.with_file_name(format!("{kid}.key"));
     fs::write(&second, text.as_bytes()).unwrap();
     fs::set_permissions(&second, fs::Permissions::from_mode(0o600)).unwrap();

@@ -61,6 +61,7 @@ impl Packed {
         let (flags, rotated_at) = (flags(session), session.rotated_at);
         let profile = match session.profile {
             Profile::Smsgate => 0,
+            Profile::Form => 1,
         };
         let mark = |says: bool, mark| if says { mark } else { 0 };
         let marks = mark(session.in_doubt, IN_DOUBT) | mark(session.outlived.is_some(), OUTLIVED);
@@ -181,8 +182,8 @@ fn flags(session: &Session) -> u8 {
 }
 
 fn head(read: &mut Reader<'_>) -> Head {
-    // There is one profile yet.
-    let ([flags, _profile, marks], profile) = (read.array(), Profile::Smsgate);
+    let [flags, profile, marks] = read.array();
+    let profile = if profile == 0 { Profile::Smsgate } else { Profile::Form };
     let generation = u32::from_le_bytes(read.array());
     let rotated_at = Timestamp::from_micros(u64::from_le_bytes(read.array()));
     let lasts = lasts(rotated_at, u32::from_le_bytes(read.array()));

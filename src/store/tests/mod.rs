@@ -200,7 +200,7 @@ fn a_sign_in_needs_room_for_its_end_and_no_end_is_forgotten_for_want_of_it() {
     for id in ids {
         assert_eq!(store.access_standing(access(id, 0), T0 + SECOND), AccessStanding::Ended);
     }
-    store.sweep(T0 + policy().access_ttl + policy().leeway);
+    store.sweep(T0 + policy().smsgate.access_ttl + policy().leeway);
     sign_in(&store, 5, "anna", 1000).unwrap();
     assert_eq!((store.live(), store.tombstones()), (1, 0));
 }
@@ -213,7 +213,7 @@ fn a_tombstone_stands_until_the_last_access_token_has_expired() {
     assert!(matches!(refresh(&store, id, 0, T0 + SECOND * 100), Rotation::Rotated(_)));
     assert!(run(store.end(id)).unwrap());
     assert!(!run(store.end(id)).unwrap(), "it had ended");
-    let over = T0 + SECOND * 100 + policy.access_ttl + policy.leeway;
+    let over = T0 + SECOND * 100 + policy.smsgate.access_ttl + policy.leeway;
     for (now, expected) in [
         (T0 + SECOND * 101, AccessStanding::Ended),
         (moved(over, -1), AccessStanding::Ended),
@@ -229,13 +229,16 @@ fn a_tombstone_stands_until_the_last_access_token_has_expired() {
 
 #[test]
 fn an_expired_session_leaves_a_tombstone_as_long_as_it_has_an_access_token() {
-    let policy = Policy { refresh_ttl: Duration::from_mins(5), ..policy() };
+    let policy = Policy {
+        smsgate: crate::token::Lifetimes { refresh_ttl: Duration::from_mins(5), ..policy().smsgate },
+        ..policy()
+    };
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder, 10, &policy);
     let session = session(1, "anna", T0, &policy);
     let id = session.id;
     run(store.issue(session, &known, T0)).unwrap();
-    let idle_end = T0 + policy.refresh_ttl;
+    let idle_end = T0 + policy.smsgate.refresh_ttl;
     store.sweep(moved(idle_end, -1));
     assert_eq!(store.live(), 1);
     store.sweep(idle_end);
@@ -250,9 +253,9 @@ fn a_session_ends_when_the_one_whose_token_minted_it_expires() {
     let (_folder, store) = empty();
     let parent = sign_in(&store, 1, "anna", 0).unwrap();
     let child = mint(&store, 2, parent, 1).unwrap();
-    let halfway = T0 + policy.refresh_ttl / 2;
+    let halfway = T0 + policy.smsgate.refresh_ttl / 2;
     assert!(matches!(refresh(&store, child, 0, halfway), Rotation::Rotated(_)));
-    let parent_expires = T0 + policy.refresh_ttl;
+    let parent_expires = T0 + policy.smsgate.refresh_ttl;
     // Before a sweep has found out, too.
     assert_eq!(refresh(&store, child, 1, parent_expires), Rotation::Refused(RotationRefusal::Ended));
     assert!(matches!(mint(&store, 3, child, 720 * 3600), Err(StoreError::Overtaken)));

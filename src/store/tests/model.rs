@@ -71,7 +71,7 @@ impl Signed {
     }
 
     pub fn idle_end(&self, policy: &Policy) -> Timestamp {
-        (self.history[self.newest()].born + policy.refresh_ttl).min(self.end)
+        (self.history[self.newest()].born + policy.smsgate.refresh_ttl).min(self.end)
     }
 
     pub fn expired(&self, now: Timestamp, policy: &Policy) -> bool {

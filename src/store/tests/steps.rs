@@ -109,7 +109,7 @@ fn policies() -> impl Strategy<Value = Policy> {
             retry_window: Duration::from_secs(retry_window),
             on_reuse,
             access_overlap,
-            refresh_ttl: Duration::from_hours(1),
+            smsgate: crate::token::Lifetimes { refresh_ttl: Duration::from_hours(1), ..policy().smsgate },
             session_ttl: Duration::from_hours(2),
             ..policy()
         },

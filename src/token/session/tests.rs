@@ -15,7 +15,7 @@ fn rotated(policy: &Policy) -> Session {
     Session {
         rotated_at: T0,
         answered_at: moved(T0, 5_000),
-        idle_expires_at: T0 + policy.refresh_ttl,
+        idle_expires_at: T0 + policy.smsgate.refresh_ttl,
         generation: 5,
         ..session(1, "anna", created, policy)
     }
@@ -167,7 +167,7 @@ fn a_generation_that_was_never_issued_is_refused_without_effect() {
 #[test]
 fn an_expired_session_refuses_every_generation_alike() {
     let policy = policy();
-    let idle_end = i64::try_from(policy.refresh_ttl.as_micros()).unwrap();
+    let idle_end = i64::try_from(policy.smsgate.refresh_ttl.as_micros()).unwrap();
     row(of(5, idle_end - 1, idle_end - 1), "rotated");
     for generation in [0, 4, 5, 6] {
         row(of(generation, idle_end, idle_end).window(300), "expired");
@@ -222,7 +222,7 @@ fn a_rotation_moves_what_it_must_and_leaves_the_rest() {
         rotated_at: now,
         answered_at: Timestamp::MAX,
         address,
-        idle_expires_at: now + policy.refresh_ttl,
+        idle_expires_at: now + policy.smsgate.refresh_ttl,
         kid,
         ..before
     };
@@ -343,8 +343,8 @@ fn a_refresh_that_comes_before_the_cut_does_not_save_the_old_access_token() {
 fn a_session_is_remembered_until_its_last_access_token_has_expired() {
     let policy = policy();
     let session = rotated(&policy);
-    assert_eq!(session.access_expires_at(), T0 + policy.access_ttl);
-    assert_eq!(session.access_ends_at(&policy), T0 + policy.access_ttl + policy.leeway);
+    assert_eq!(session.access_expires_at(), T0 + policy.smsgate.access_ttl);
+    assert_eq!(session.access_ends_at(&policy), T0 + policy.smsgate.access_ttl + policy.leeway);
     let ending = Session { expires_at: moved(T0, 60 * SECOND), ..session };
     assert_eq!(ending.access_expires_at(), ending.expires_at);
     assert_eq!(ending.access_ends_at(&policy), ending.expires_at + policy.leeway);

@@ -25,9 +25,9 @@ pub(crate) fn policy() -> Policy {
         access_type: "at+jwt".into(),
         leeway: Duration::from_secs(30),
         max_token_bytes: 8192,
-        access_ttl: Duration::from_mins(15),
+        smsgate: Lifetimes { access_ttl: Duration::from_mins(15), refresh_ttl: Duration::from_hours(720) },
+        form: Lifetimes { access_ttl: Duration::from_mins(5), refresh_ttl: Duration::from_hours(168) },
         access_ttl_max: Duration::from_hours(1),
-        refresh_ttl: Duration::from_hours(720),
         session_ttl: Duration::from_hours(8760),
         access_overlap: AccessOverlap::For(Duration::from_secs(30)),
         retry_window: Duration::ZERO,
@@ -47,13 +47,13 @@ pub(crate) fn session(id: u64, subject: &str, now: Timestamp, policy: &Policy) -
         profile: Profile::Smsgate,
         scopes: scopes.clone(),
         granted: scopes,
-        access_ttl: policy.access_ttl,
+        access_ttl: policy.smsgate.access_ttl,
         device: None,
         address: None,
         created_at: now,
         rotated_at: now,
         answered_at: now,
-        idle_expires_at: (now + policy.refresh_ttl).min(expires_at),
+        idle_expires_at: (now + policy.smsgate.refresh_ttl).min(expires_at),
         expires_at,
         generation: 0,
         kid: "key".into(),
@@ -95,7 +95,7 @@ fn what_is_minted_verifies_with_every_algorithm() {
             id: TokenId { session: session.id, generation: 0, kind: TokenKind::Access },
             issued_at: T0,
             not_before: T0,
-            expires_at: T0 + policy.access_ttl,
+            expires_at: T0 + policy.smsgate.access_ttl,
         };
         assert_eq!(verified, expected, "{algorithm}");
         assert_eq!((pair.id, pair.expires_at), (verified.id, verified.expires_at), "{algorithm}");
@@ -203,6 +203,6 @@ fn a_requested_lifetime_is_capped_and_zero_means_the_default() {
     for (requested, expected) in
         [(None, 900), (Some(0), 900), (Some(1), 1), (Some(3600), 3600), (Some(3601), 3600), (Some(u64::MAX), 3600)]
     {
-        assert_eq!(policy.access_ttl_for(requested), Duration::from_secs(expected), "{requested:?}");
+        assert_eq!(policy.access_ttl_for(Profile::Smsgate, requested), Duration::from_secs(expected), "{requested:?}");
     }
 }

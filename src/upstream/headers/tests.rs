@@ -85,7 +85,14 @@ fn cleaned(
     let forwarded = trusted.then(|| Forwarded::read(&headers));
     let request_id = &HeaderValue::from_static("rid");
     let mut written = Vec::new();
-    let vouched = Vouched { identity, authorization, origin: &origin, forwarded: forwarded.as_ref(), request_id };
+    let vouched = Vouched {
+        identity,
+        authorization,
+        origin: &origin,
+        forwarded: forwarded.as_ref(),
+        request_id,
+        own_cookie: None,
+    };
     write_request(&mut written, &headers, &vouched);
     read(&written)
 }
@@ -344,4 +351,22 @@ fn trailers_carry_no_identity_either() {
         let left = trailing(&[(name, "x"), ("grpc-status", "0")]);
         assert_eq!(shown(&left), shown(&map(&[("grpc-status", "0")])), "{name}");
     }
+}
+
+#[track_caller]
+fn without_ours(fields: &[&'static str], expected: Option<&str>) {
+    let headers = fields.iter().map(|field| (COOKIE, HeaderValue::from_static(field))).collect();
+    let mut written = Vec::new();
+    write_cookies(&mut written, &headers, Some("rt"));
+    let expected = expected.map(|cookies| format!("cookie: {cookies}\r\n")).unwrap_or_default();
+    assert_eq!(String::from_utf8(written).unwrap(), expected, "{fields:?}");
+}
+
+#[test]
+fn the_gates_own_cookie_ends_here() {
+    without_ours(&["a=b; rt=t; c=d"], Some("a=b; c=d"));
+    without_ours(&["a=b", "rt=t;rt = u", " rt=v ;x"], Some("a=b; x"));
+    without_ours(&["rt=t"], None);
+    without_ours(&["rt"], None);
+    without_ours(&["rt2=t; xrt=rt; RT=t"], Some("rt2=t; xrt=rt; RT=t"));
 }

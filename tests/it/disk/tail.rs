@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::store::{Caps, FilesError, Fsync, Remembered};
-use portcullis::token::{AccessOverlap, AccessStanding, OnReuse, Policy, SessionId, Timestamp, TokenId, TokenKind};
+use portcullis::token::{
+    AccessOverlap, AccessStanding, Lifetimes, OnReuse, Policy, SessionId, Timestamp, TokenId, TokenKind,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -146,15 +148,16 @@ impl Story {
 /// Of no consequence for what is read.
 fn policy() -> Policy {
     let hour = Duration::from_hours(1);
+    let hours = Lifetimes { access_ttl: hour, refresh_ttl: hour };
     Policy {
         issuer: "portcullis".into(),
         audience: Vec::new(),
         access_type: "at+jwt".into(),
         leeway: Duration::ZERO,
         max_token_bytes: 8192,
-        access_ttl: hour,
+        smsgate: hours,
+        form: hours,
         access_ttl_max: hour,
-        refresh_ttl: hour,
         session_ttl: hour,
         access_overlap: AccessOverlap::UntilExpiry,
         retry_window: Duration::ZERO,

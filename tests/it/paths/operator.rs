@@ -89,7 +89,7 @@ fn each_rule_demands_what_it_says() {
     // By role.
     arrives(&upstream, "role", &get("/items/7/price").bearer(&admin), "/items/7/price");
     let refusal = stopped(&upstream, "role", &get("/items/7/price").bearer(&plain), 403);
-    assert_eq!(refusal.field("message"), "role required: admin");
+    assert_eq!(refusal.field("message"), "Access denied. User alice is not an admin.");
     stopped(&upstream, "role", &get("/items/7/price"), 401);
     arrives(&upstream, "role by password", &get("/items/7/price").basic("carol", "pencil"), "/items/7/price");
     stopped(&upstream, "role by password", &get("/items/7/price").basic("bob", "builder"), 403);
@@ -124,7 +124,7 @@ fn the_operators_rule_comes_before_the_presets() {
     let Scene { upstream, gate, plain: _, admin } = scene(|start| start);
     let logs = gate.alice(&["logs:read"]).field("access_token");
     let refusal = stopped(&upstream, "logs", &gate.get("/3rdparty/v1/logs").bearer(&logs), 403);
-    assert_eq!(refusal.field("message"), "role required: admin");
+    assert_eq!(refusal.field("message"), "Access denied. User alice is not an admin.");
     arrives(&upstream, "logs", &gate.get("/3rdparty/v1/logs").bearer(&admin), "/3rdparty/v1/logs");
     // Without methods it is for all of them.
     let settings = gate.alice(&["settings:read", "settings:write"]).field("access_token");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::support::{Ended, Run, Start, Upstream, user};
 
-const COMMANDS: [&str; 7] = ["serve", "check", "config", "demo", "hash-password", "keygen", "store"];
+const COMMANDS: [&str; 8] = ["serve", "check", "config", "demo", "hash-password", "keygen", "keys", "store"];
 
 #[track_caller]
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
@@ -47,6 +47,12 @@ fn wrong_usage_is_told_apart_from_all_else() {
         &["keygen", "--algorithm", "none"],
         &["demo", "--listen", "nowhere"],
         &["hash-password", "the-password-as-an-argument"],
+        &["keys"],
+        &["keys", "add", "--algorithm", "none"],
+        &["keys", "list", "extra"],
+        &["keys", "retire"],
+        &["keys", "retire", "no-key"],
+        &["keys", "rotate", "--frobnicate"],
         &["store"],
         &["store", "salvage"],
         &["store", "verify", "here", "--data-dir", "there"],

@@ -92,3 +92,22 @@ fn what_kubernetes_puts_there_is_no_setting() {
     let gate = links.into_iter().fold(start, |start, (name, value)| start.env(name, value)).start();
     gate.get(LIST).bearer(&gate.alice(&["messages:list"]).field("access_token")).send().expect(200);
 }
+
+#[test]
+fn the_guides_name_for_the_secret_is_taken_and_its_default_is_not() {
+    let secret = "another-secret-of-sixty-four-bytes-0123456789abcdefghijklmnopqrst";
+    let start = || Start::before(Upstream::start().address);
+    signs_with(&start().env("JWT_SECRET_KEY", secret).start(), secret.as_bytes());
+    let both = start().env("JWT_SECRET_KEY", secret).env("PORTCULLIS_TOKEN__SECRET", secret);
+    signs_with(&both.start(), secret.as_bytes());
+
+    let folder = tempfile::tempdir().unwrap();
+    let check = || Run::new(folder.path(), &["check"]);
+    let ended = check().env("JWT_SECRET_KEY", "my-secret").end().expect(78);
+    let told = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(told.contains("JWT_SECRET_KEY") && told.contains("well-known default `my-secret`"), "seed Z37: {told}");
+    let run = check().env("JWT_SECRET_KEY", secret).env("PORTCULLIS_TOKEN__SECRET", &secret.replace('0', "9"));
+    let ended = run.end().expect(78);
+    let told = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(told.contains("differs from PORTCULLIS_TOKEN__SECRET") && !told.contains(secret), "{told}");
+}

@@ -21,7 +21,7 @@ pub fn command(folder: &Path) -> Command {
             command.env_remove(name);
         }
     }
-    command.env(NO_ADMIN.0, NO_ADMIN.1);
+    command.env_remove("JWT_SECRET_KEY").env(NO_ADMIN.0, NO_ADMIN.1);
     command
 }
 

@@ -230,7 +230,7 @@ fn a_replica_changes_nothing() {
 fn a_replica_sweeps_long_after_the_primary_and_by_its_time() {
     let (folder, primary) = empty();
     let id = sign_in(&primary, 1, "anna", 0).unwrap();
-    let end = T0 + policy().refresh_ttl;
+    let end = T0 + policy().smsgate.refresh_ttl;
     let mut replica = Replica::of(folder.path());
     replica.poll();
     let lives_at = |replica: &Replica, now| {

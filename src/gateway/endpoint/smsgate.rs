@@ -1,22 +1,19 @@
-//! Our own endpoints: which call a request is, who may make it, and the dialect's answer.
+//! The endpoints of the `smsgate` dialect: which call a request is, who may make it, and the answer.
 //!
-//! Guarantees: callers are authenticated before a body is read, as a stranger's body is not worth waiting for; what lies
-//! under our paths is never forwarded.
+//! Guarantees: callers are authenticated before a body is read, as a stranger's body is not worth waiting for.
 //! Does not know: how tokens are made, how refusals are worded.
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::Request;
 use hyper::body::Incoming;
 
 use crate::profile::smsgate::{self, Call, Miss};
 use crate::profile::{Caller, RefreshRefusal, Refused, Reply, Visit};
 use crate::token::{SessionId, Subject, TOKENS_MANAGE, TokenError};
-use crate::upstream::Answer;
 
-use super::judge::{Judge, Presented};
-use super::{Charter, Refusal, Visitor, body, reply};
+use super::super::judge::{Judge, Presented};
+use super::super::{Charter, Refusal, Visitor, body};
 
 /// Answers a request for `rest`, the path behind our prefix.
 ///
@@ -28,8 +25,7 @@ pub(super) async fn answer(
     request: Box<Request<Incoming>>,
     rest: &str,
     visitor: &Visitor,
-    request_id: &HeaderValue,
-) -> Result<Response<Answer>, Refusal> {
+) -> Result<Reply, Refusal> {
     if !charter.smsgate {
         return Err(Refusal::Profile(Refused::Disabled));
     }
@@ -37,12 +33,7 @@ pub(super) async fn answer(
         Miss::NotFound => Refusal::NoEndpoint,
         Miss::Method(allow) => Refusal::MethodNotAllowed(allow),
     })?;
-    let answer = make(charter, judge, call, request, visitor).await?;
-    let mut response = reply::own(answer.status, answer.body.map_or_else(Answer::empty, Answer::text), request_id);
-    if answer.status != StatusCode::NO_CONTENT {
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    Ok(response)
+    make(charter, judge, call, request, visitor).await
 }
 
 async fn make(

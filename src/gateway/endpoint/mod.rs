@@ -1,0 +1,86 @@
+//! Our own endpoints: which one a path is, and the answer of its dialect.
+//!
+//! Guarantees: what lies at or under a path of ours is never forwarded; refusals read as the dialect words them.
+//! Does not know: how tokens are made.
+
+mod cookie;
+mod form;
+mod smsgate;
+
+use http::header::{CONTENT_TYPE, HeaderValue, SET_COOKIE};
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::profile::{Content, Reply};
+use crate::upstream::Answer;
+use crate::upstream::headers::Forwarded;
+
+use super::judge::Judge;
+use super::{Charter, Refusal, Visitor, reply};
+
+pub use form::FormPaths;
+
+/// A path of ours.
+pub(super) enum Endpoint<'a> {
+    /// With what stands behind the prefix.
+    Smsgate(&'a str),
+    Form(form::Place),
+}
+
+/// Where our endpoints lie.
+pub struct Endpoints {
+    /// The API's prefix and `/auth`.
+    pub smsgate: String,
+    /// `None`: this dialect is not spoken, and its paths are paths like any other.
+    pub form: Option<FormPaths>,
+}
+
+impl Endpoints {
+    /// The endpoint that a canonical path is, if it is one.
+    pub(super) fn find<'a>(&self, path: &'a str) -> Option<Endpoint<'a>> {
+        if let Some(rest) = super::mapping::strip_prefix_loosely(path, &self.smsgate) {
+            return Some(Endpoint::Smsgate(rest));
+        }
+        self.form.as_ref()?.find(path).map(Endpoint::Form)
+    }
+}
+
+/// Answers a request for `endpoint`.
+///
+/// # Errors
+/// The refusal to answer with.
+pub(super) async fn answer(
+    charter: &Charter,
+    judge: &Judge,
+    request: Box<Request<Incoming>>,
+    endpoint: Endpoint<'_>,
+    visitor: &Visitor,
+    forwarded: Option<&Forwarded>,
+    request_id: &HeaderValue,
+) -> Result<Response<Answer>, Refusal> {
+    let Reply { status, content, aside } = match endpoint {
+        Endpoint::Smsgate(rest) => smsgate::answer(charter, judge, request, rest, visitor).await?,
+        Endpoint::Form(place) => match form::answer(charter, request, place, visitor, forwarded).await {
+            Ok(reply) => reply,
+            Err(refusal) => {
+                let realm = charter.endpoints.form.as_ref().map_or_else(Default::default, |paths| paths.realm.clone());
+                return Err(Refusal::InForm { refusal: Box::new(refusal), realm });
+            }
+        },
+    };
+    let (body, content_type) = match content {
+        Content::Nothing => (Answer::empty(), None),
+        Content::Json(json) => (Answer::text(json), Some("application/json")),
+        Content::Text(text) => (Answer::text(text), Some("text/plain; charset=utf-8")),
+    };
+    let mut response = reply::own(status, body, request_id);
+    if let Some(content_type) = content_type {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    if let (Some(aside), Some(form)) = (aside, &charter.endpoints.form) {
+        for cookie in form.cookies(&aside) {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+    }
+    Ok(response)
+}
