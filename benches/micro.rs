@@ -118,6 +118,7 @@ fn policy() -> Policy {
         max_token_bytes: 8192,
         smsgate: lifetimes,
         form: lifetimes,
+        oauth: lifetimes,
         access_ttl_max: Duration::from_secs(3600),
         session_ttl: Duration::from_secs(31_536_000),
         access_overlap: AccessOverlap::For(Duration::from_secs(30)),

@@ -61,6 +61,7 @@ pub fn open(remembered: Remembered, fsync: Fsync) -> Running {
         max_token_bytes: 8192,
         smsgate: lifetimes,
         form: lifetimes,
+        oauth: lifetimes,
         access_ttl_max: Duration::from_hours(1),
         session_ttl: Duration::from_hours(8760),
         access_overlap: AccessOverlap::For(Duration::from_secs(30)),
@@ -78,7 +79,7 @@ pub fn runtime() -> Runtime {
 /// Signs in numbers `from` to `to`, many at once, so that the writer has batches.
 pub fn issue_all(store: &Arc<Store>, from: u64, to: u64, device: bool) {
     many_at_once(from, to, store, async move |store, n| {
-        store.issue(session(n, device), &|_| Some(standing()), NOW).await.unwrap();
+        store.issue(session(n, device), &|_, _| Some(standing()), NOW).await.unwrap();
     });
 }
 
@@ -110,8 +111,9 @@ pub async fn refresh(store: &Store, n: u64, kid: &Arc<str>) -> bool {
         profile: session.profile,
         arrived_at: NOW,
         address: session.address,
+        by: None,
     };
-    let rotation = store.rotate(&presented, &|_| Some(standing()), kid, NOW, std::future::ready(())).await.unwrap();
+    let rotation = store.rotate(&presented, &|_, _| Some(standing()), kid, NOW, std::future::ready(())).await.unwrap();
     matches!(rotation, Rotation::Rotated(_))
 }
 
@@ -150,6 +152,7 @@ fn session(n: u64, device: bool) -> Session {
         access_floor: 0,
         in_doubt: false,
         outlived: None,
+        client: None,
     }
 }
 

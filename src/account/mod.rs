@@ -1,4 +1,4 @@
-//! Who may sign in: the users file, the password work, the limits on guessing.
+//! Who may sign in: the users file, OAuth clients, the password work, the limits on guessing.
 //!
 //! Guarantees: a wrong password and an unknown name are one answer at one cost; what is decided about a user holds for
 //! the list in force when the answer is given, even if the file changed during the work; neither passwords nor hashes
@@ -11,6 +11,7 @@
 
 mod basic;
 mod basic_cache;
+mod clients;
 mod directory;
 mod flight;
 mod guess;
@@ -25,10 +26,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::token::Timestamp;
+use crate::token::{Subject, Timestamp};
 
 pub use basic::{BasicError, Credentials, Password};
 pub use basic_cache::{BasicCache, BasicPolicy};
+pub use clients::{Client, Clients, Grant};
 pub use directory::{Directory, FileTrouble, Found, Reload};
 pub use guess::{Allowance, Attempt, GuessLimits, GuessPolicy, RetryAfter};
 pub use hash::{HashFailed, HashMistake, StoredHash};
@@ -50,6 +52,7 @@ pub struct AccountPolicy {
 #[derive(Debug)]
 pub struct Accounts {
     directory: Directory,
+    clients: Clients,
     passwords: Passwords,
     guesses: GuessLimits,
     basic_cache: BasicCache,
@@ -77,9 +80,10 @@ impl From<RetryAfter> for SignInError {
 impl Accounts {
     /// # Errors
     /// [`HashFailed`] when the system gives no random bytes.
-    pub fn new(directory: Directory, policy: AccountPolicy) -> Result<Self, HashFailed> {
+    pub fn new(directory: Directory, clients: Clients, policy: AccountPolicy) -> Result<Self, HashFailed> {
         Ok(Self {
             directory,
+            clients,
             passwords: Passwords::new(policy.passwords)?,
             guesses: GuessLimits::new(policy.guesses),
             basic_cache: BasicCache::new(policy.basic),
@@ -95,6 +99,10 @@ impl Accounts {
     /// The user in force called `name`.
     pub fn find(&self, name: &str) -> Option<Arc<User>> {
         self.directory.find(name)
+    }
+
+    pub fn clients(&self) -> &Clients {
+        &self.clients
     }
 
     /// For guesses that others judge: an upstream's own 401 on a passthrough route.
@@ -135,6 +143,46 @@ impl Accounts {
         let user = self.in_force(&verified).ok_or(SignInError::Wrong)?;
         attempt.succeeded();
         Ok(user)
+    }
+
+    /// Judges what an OAuth client says of itself: the id of a public one without a secret, or id and secret. A secret
+    /// that was right once is not worked on again.
+    ///
+    /// # Errors
+    /// As for [`Accounts::sign_in`], within the same limits on guessing: an id counts as a name of its own, so that
+    /// nobody uses up a user's budget with a client of that name.
+    pub async fn authenticate(
+        &self,
+        id: &str,
+        secret: Option<&Password>,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Arc<Client>, SignInError> {
+        let client = self.clients.find(id);
+        let Some(secret) = secret else {
+            return client.filter(|client| client.is_public()).cloned().ok_or(SignInError::Wrong);
+        };
+        let name = Subject::of_client(id);
+        // Before the memory is asked, for the reason given below.
+        self.guesses.check(name.as_str(), address, now)?;
+        if let Some(client) = client
+            && self.clients.is_proven(id, secret)
+        {
+            return Ok(Arc::clone(client));
+        }
+        let attempt = self.guesses.admit(name.as_str(), address, now)?;
+        match self.passwords.verify_secret(&self.clients, id, secret).await {
+            Ok(Some(client)) => {
+                attempt.succeeded();
+                self.clients.prove(id, secret);
+                Ok(client)
+            }
+            Ok(None) => Err(SignInError::Wrong),
+            Err(busy) => {
+                attempt.forgive();
+                Err(busy.into())
+            }
+        }
     }
 
     /// Judges Basic credentials on an API route, from memory if they were found right within the last minute. Equal

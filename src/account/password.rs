@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task;
 
 use super::basic::Password;
+use super::clients::{Client, Clients};
 use super::hash::{HashFailed, StoredHash};
 use super::users::{User, Users};
 
@@ -45,7 +46,7 @@ pub struct Passwords {
     places: Arc<Semaphore>,
     /// One for each hash being worked on.
     turns: Arc<Semaphore>,
-    stand_in: Arc<StoredHash>,
+    stand_in: StoredHash,
     choice: RandomState,
 }
 
@@ -58,7 +59,7 @@ impl Passwords {
         Ok(Self {
             places: Arc::new(Semaphore::new(places)),
             turns: Arc::new(Semaphore::new(parallel)),
-            stand_in: Arc::new(StoredHash::unmatchable()?),
+            stand_in: StoredHash::unmatchable()?,
             choice: RandomState::new(),
         })
     }
@@ -72,17 +73,35 @@ impl Passwords {
     /// # Errors
     /// [`Busy`] when the line is full, or the work could not be done.
     pub async fn verify(&self, users: &Users, name: &str, password: &Password) -> Result<Option<Arc<User>>, Busy> {
-        if password.as_bytes().len() > MAX_PASSWORD_BYTES {
-            return Ok(None);
-        }
         let user = users.find(name).cloned();
-        let hash_of = user.clone().or_else(|| users.any(self.choice.hash_one(name)).cloned());
-        let (password, stand_in) = (password.clone(), Arc::clone(&self.stand_in));
-        let fits = self
-            .work(move || hash_of.as_ref().map_or(&*stand_in, |user| &user.hash).fits(password.as_bytes()))
-            .await?
-            .map_err(|_| Busy)?;
+        let hash_of = user.as_ref().or_else(|| users.any(self.choice.hash_one(name)));
+        let fits = self.fits(hash_of.map(|user| &user.hash), password).await?;
         Ok(user.filter(|_| fits))
+    }
+
+    /// The client called `id`, if `secret` is its own; in the same way. One that has no secret is as good as unknown.
+    ///
+    /// # Errors
+    /// As for [`Passwords::verify`].
+    pub async fn verify_secret(
+        &self,
+        clients: &Clients,
+        id: &str,
+        secret: &Password,
+    ) -> Result<Option<Arc<Client>>, Busy> {
+        let client = clients.find(id).filter(|client| !client.is_public());
+        let own = client.and_then(|client| client.secret_hash.as_ref());
+        let fits = self.fits(own.or_else(|| clients.any_hash(self.choice.hash_one(id))), secret).await?;
+        Ok(client.filter(|_| fits).cloned())
+    }
+
+    /// Whether `password` fits `hash`, or the stand-in where there is none.
+    async fn fits(&self, hash: Option<&StoredHash>, password: &Password) -> Result<bool, Busy> {
+        if password.as_bytes().len() > MAX_PASSWORD_BYTES {
+            return Ok(false);
+        }
+        let (hash, password) = (hash.unwrap_or(&self.stand_in).clone(), password.clone());
+        self.work(move || hash.fits(password.as_bytes())).await?.map_err(|_| Busy)
     }
 
     /// Runs `job` on a blocking thread when its turn comes.

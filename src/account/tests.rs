@@ -29,7 +29,7 @@ fn house(policy: AccountPolicy) -> House {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("users.toml");
     fs::write(&path, entry("anna", "secret", "a:x")).unwrap();
-    let accounts = Accounts::new(Directory::open(path).unwrap().0, policy).unwrap();
+    let accounts = Accounts::new(Directory::open(path).unwrap().0, Clients::new([]), policy).unwrap();
     House { dir, accounts }
 }
 

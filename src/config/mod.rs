@@ -9,6 +9,7 @@
 //! list.
 
 mod admin;
+mod client;
 mod cors;
 mod effective;
 mod environment;
@@ -39,13 +40,14 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 pub use self::admin::Admin;
+pub use self::client::Client;
 pub use self::cors::Cors;
 pub use self::effective::Setting;
 pub use self::environment::process_environment;
 pub use self::limits::{Limits, SignInLimits};
 pub use self::log::{AccessLog, Log, LogFormat, LogLevel};
 pub use self::mistake::{Mistake, Place};
-pub use self::profiles::{FormProfile, Profiles, SmsgateProfile};
+pub use self::profiles::{FormProfile, OauthProfile, Profiles, SmsgateProfile};
 pub use self::route::{Demand, RouteRule};
 pub use self::routes::{BasicAuth, DeviceRegistration, Errors, Preset, Routes, Unmatched};
 pub use self::secret::Secret;
@@ -91,6 +93,8 @@ pub struct Config {
     pub routes: Routes,
     pub profiles: Profiles,
     pub cors: Cors,
+    /// The `[[client]]` tables in the order of the file.
+    pub clients: Vec<Client>,
     pub store: Store,
     settings: Vec<Setting>,
 }
@@ -172,6 +176,7 @@ impl Config {
         let profiles = Profiles::read(r, &token);
         let cors = Cors::read(r);
         let store = Store::read(r, &server);
+        let clients = Client::read_all(r, &profiles.oauth);
         // Last, because their `[[route]]` tables must follow everything that stands in no table of theirs.
         routes.rules = RouteRule::read_all(r);
         let (settings, mistakes) = reader.finish();
@@ -187,6 +192,7 @@ impl Config {
             users,
             routes,
             profiles,
+            clients,
             cors,
             store,
             settings,

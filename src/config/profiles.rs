@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use http::Uri;
+
 use super::kind::TEN_YEARS;
 use super::path;
 use super::quantity::show_duration;
@@ -15,6 +17,7 @@ use super::token::Token;
 pub struct Profiles {
     pub smsgate: SmsgateProfile,
     pub form: FormProfile,
+    pub oauth: OauthProfile,
 }
 
 /// `[profiles.smsgate]`
@@ -39,7 +42,30 @@ pub struct FormProfile {
     pub cookie: Option<String>,
 }
 
-const PATHS: [&str; 3] = ["profiles.form.login_path", "profiles.form.refresh_path", "profiles.form.logout_path"];
+/// `[profiles.oauth]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct OauthProfile {
+    pub enabled: bool,
+    pub token_path: String,
+    pub revoke_path: String,
+    pub introspect_path: String,
+    /// Whether clients may ask for tokens with a user's password.
+    pub password_grant: bool,
+    /// What clients know the gate by: scheme, host and port. Without it there is no metadata.
+    pub issuer_url: Option<String>,
+    pub access_ttl: Duration,
+    /// Idle lifetime of a session.
+    pub refresh_ttl: Duration,
+}
+
+const PATHS: [&str; 6] = [
+    "profiles.form.login_path",
+    "profiles.form.refresh_path",
+    "profiles.form.logout_path",
+    "profiles.oauth.token_path",
+    "profiles.oauth.revoke_path",
+    "profiles.oauth.introspect_path",
+];
 
 impl Profiles {
     pub(super) fn read(r: &mut Reader, token: &Token) -> Self {
@@ -52,24 +78,48 @@ impl Profiles {
             logout_path: r.parsed(PATHS[2], "/logout".into(), endpoint),
             realm: r.parsed("profiles.form.realm", "User Login".into(), realm),
             access_ttl: r.seconds("profiles.form.access_ttl", Duration::from_mins(5), lifetime.clone()),
-            refresh_ttl: r.seconds("profiles.form.refresh_ttl", Duration::from_hours(168), lifetime),
+            refresh_ttl: r.seconds("profiles.form.refresh_ttl", Duration::from_hours(168), lifetime.clone()),
             cookie: read_cookie(r),
         };
-        let paths = [&form.login_path, &form.refresh_path, &form.logout_path];
-        let beneath = |a: &str, b: &str| a.starts_with(b) && matches!(a.as_bytes().get(b.len()), None | Some(b'/'));
-        let overlap = (0..3).any(|a| (0..3).any(|b| a != b && beneath(paths[a], paths[b])));
-        r.contradiction_if(overlap, &PATHS, "must not lie at or beneath another path of this profile");
-        let nested = [
-            ("profiles.form.access_ttl", form.access_ttl, "profiles.form.refresh_ttl", form.refresh_ttl),
-            ("profiles.form.refresh_ttl", form.refresh_ttl, "token.session_ttl", token.session_ttl),
+        let oauth = OauthProfile {
+            enabled: r.flag("profiles.oauth.enabled", false),
+            token_path: r.parsed(PATHS[3], "/oauth/token".into(), endpoint),
+            revoke_path: r.parsed(PATHS[4], "/oauth/revoke".into(), endpoint),
+            introspect_path: r.parsed(PATHS[5], "/oauth/introspect".into(), endpoint),
+            password_grant: r.flag("profiles.oauth.password_grant", false),
+            issuer_url: r.optional_parsed("profiles.oauth.issuer_url", issuer_url),
+            access_ttl: r.seconds("profiles.oauth.access_ttl", Duration::from_mins(15), lifetime.clone()),
+            refresh_ttl: r.seconds("profiles.oauth.refresh_ttl", Duration::from_hours(720), lifetime),
+        };
+        let paths = [
+            &form.login_path,
+            &form.refresh_path,
+            &form.logout_path,
+            &oauth.token_path,
+            &oauth.revoke_path,
+            &oauth.introspect_path,
         ];
-        for (inner, shorter, outer, longer) in nested {
-            let (short, long) = (show_duration(&shorter), show_duration(&longer));
-            let text = format!("{inner} ({short}) must not be longer than {outer} ({long})");
-            // Where it is not spoken, its defaults must not stand in the way of a short session_ttl.
-            r.contradiction_if(form.enabled && shorter > longer, &[inner, outer], text);
+        let beneath = |a: &str, b: &str| a.starts_with(b) && matches!(a.as_bytes().get(b.len()), None | Some(b'/'));
+        let overlap = (0..6).any(|a| (0..6).any(|b| a != b && beneath(paths[a], paths[b])));
+        r.contradiction_if(overlap, &PATHS, "must not lie at or beneath another path of these profiles");
+        // Whoever does not speak a dialect must not be asked about its defaults.
+        let session_ttl = token.session_ttl;
+        let nested = [
+            (form.enabled, "profiles.form", form.access_ttl, form.refresh_ttl),
+            (oauth.enabled, "profiles.oauth", oauth.access_ttl, oauth.refresh_ttl),
+        ];
+        for (_, section, access_ttl, refresh_ttl) in nested.into_iter().filter(|(enabled, ..)| *enabled) {
+            let (access, refresh) = (format!("{section}.access_ttl"), format!("{section}.refresh_ttl"));
+            for (inner, shorter, outer, longer) in [
+                (&*access, access_ttl, &*refresh, refresh_ttl),
+                (&refresh, refresh_ttl, "token.session_ttl", session_ttl),
+            ] {
+                let (short, long) = (show_duration(&shorter), show_duration(&longer));
+                let text = format!("{inner} ({short}) must not be longer than {outer} ({long})");
+                r.contradiction_if(shorter > longer, &[inner, outer], text);
+            }
         }
-        Self { smsgate, form }
+        Self { smsgate, form, oauth }
     }
 }
 
@@ -99,6 +149,22 @@ fn endpoint(text: &str) -> Result<String, String> {
     }
 }
 
+/// RFC 8414 section 2, without a path: what stands behind the host is the gate's own.
+fn issuer_url(text: &str) -> Result<String, String> {
+    let shape = || "must be a URL such as `https://gate.example.org`, without a path";
+    let uri: Uri = text.parse().map_err(|_| shape())?;
+    let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(shape().into());
+    };
+    let written = text.strip_suffix('/').unwrap_or(text);
+    let port_is_sound = authority.as_str().len() == authority.host().len() || authority.port_u16().is_some();
+    // Neither user name, path, query nor fragment: then nothing is left but these.
+    if authority.as_str().contains('@') || !port_is_sound || !written.ends_with(&format!("://{authority}")) {
+        return Err(shape().into());
+    }
+    Ok(written.into())
+}
+
 /// RFC 9110 section 5.6.4 would have quotes escaped, and not every client undoes that.
 pub(super) fn realm(text: &str) -> Result<String, String> {
     let plain = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
@@ -126,6 +192,22 @@ mod tests {
         assert_eq!(cookie_name("__Secure-a"), Ok("__Secure-a".into()));
         for wrong in ["", "a b", "a=b", "a;b", "a,b", "\"a\"", "ü", "__Host-a", "__HOST-a"] {
             assert!(cookie_name(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_scheme_host_and_port() {
+        for right in ["https://gate.example.org", "http://localhost:8080", "https://[::1]:8443"] {
+            assert_eq!(issuer_url(right), Ok(right.into()));
+        }
+        assert_eq!(issuer_url("https://gate/"), Ok("https://gate".into()));
+        for wrong in
+            ["", "gate", "gate:8080", "/a", "ftp://gate", "https://", "https://g/a", "https://g?a", "https://g#a"]
+        {
+            assert!(issuer_url(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["https://u@g", "https://g:", "https://g:x", "https://g//", "https://g/?", "https://g/#"] {
+            assert!(issuer_url(wrong).is_err(), "{wrong}");
         }
     }
 

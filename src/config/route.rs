@@ -122,7 +122,7 @@ fn method(text: &str) -> Result<Method, String> {
 }
 
 /// RFC 6749 section 3.3: one scope-token.
-fn scope(text: &str) -> Result<String, String> {
+pub(super) fn scope(text: &str) -> Result<String, String> {
     let right = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     if !text.is_empty() && text.bytes().all(right) {
         return Ok(text.into());

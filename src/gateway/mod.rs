@@ -36,7 +36,7 @@ use crate::store::Store;
 use crate::token::Policy;
 
 pub use cors::Cors;
-pub use endpoint::{Endpoints, FormPaths};
+pub use endpoint::{Endpoints, FormPaths, KEYS, OauthPaths};
 pub use handover::Handover;
 pub use mapping::Mapping;
 pub use preset::{FURTHER_SCOPES, smsgate as smsgate_rules};

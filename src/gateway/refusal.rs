@@ -69,6 +69,8 @@ pub enum Refusal {
         refusal: Box<Refusal>,
         realm: Arc<str>,
     },
+    /// In the words of the `oauth` dialect.
+    InOauth(Box<Refusal>),
 }
 
 /// How refusals read, apart from those of a dialect with words of its own.
@@ -88,8 +90,18 @@ pub struct Wording {
     pub challenge: Option<String>,
     pub retry_after: Option<Duration>,
     pub allow: Option<&'static str>,
-    /// As one line of text, and not as JSON.
-    pub plain: bool,
+    pub dress: Dress,
+}
+
+/// What a refusal's words are put into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dress {
+    /// JSON with a sentence for people beside what RFC 6749 names.
+    Json,
+    /// JSON with what RFC 6749 section 5.2 names, and nothing else.
+    Oauth,
+    /// One line of text.
+    Plain,
 }
 
 /// Seconds after which trying again makes sense when nothing better is known.
@@ -100,6 +112,9 @@ impl Refusal {
     pub fn wording(&self, routes_realm: &str) -> Wording {
         if let Self::InForm { refusal, realm } = self {
             return in_form(refusal, realm);
+        }
+        if let Self::InOauth(refusal) = self {
+            return in_oauth(refusal, routes_realm);
         }
         let (status, error, message) = self.words();
         Wording {
@@ -112,7 +127,7 @@ impl Refusal {
                 _ => None,
             },
             message,
-            plain: false,
+            dress: Dress::Json,
         }
     }
 
@@ -121,17 +136,17 @@ impl Refusal {
         let wording = self.wording(realm);
         let unauthorized = wording.status == StatusCode::UNAUTHORIZED;
         match self {
-            Self::InForm { .. } => wording,
+            Self::InForm { .. } | Self::InOauth(_) => wording,
             Self::WrongCredentials => {
-                Wording { message: "Invalid username or password.".to_owned(), plain: true, ..wording }
+                Wording { message: "Invalid username or password.".to_owned(), dress: Dress::Plain, ..wording }
             }
             _ if unauthorized => Wording {
                 message: "Invalid or expired token.".to_owned(),
                 challenge: Some(format!("Bearer realm=\"{realm}\"")),
-                plain: true,
+                dress: Dress::Plain,
                 ..wording
             },
-            _ => Wording { plain: true, ..wording },
+            _ => Wording { dress: Dress::Plain, ..wording },
         }
     }
 
@@ -200,7 +215,7 @@ impl Refusal {
                 (504, "gateway_timeout", "Upstream did not accept in time")
             }
             Self::Upstream(UpstreamError::AnswerTimeout) => (504, "gateway_timeout", "Upstream did not answer in time"),
-            Self::InForm { refusal, .. } => return refusal.words(),
+            Self::InForm { refusal, .. } | Self::InOauth(refusal) => return refusal.words(),
             Self::Primary(_) | Self::NoPrimary => {
                 (503, "temporarily_unavailable", "Tokens cannot be issued at the moment, try again later")
             }
@@ -279,7 +294,7 @@ impl Refusal {
             Self::Upstream(UpstreamError::UploadTimeout) => "upload_timeout",
             Self::Primary(_) => "primary_unavailable",
             Self::NoPrimary => "primary_is_replica",
-            Self::InForm { refusal, .. } => refusal.reason(),
+            Self::InForm { refusal, .. } | Self::InOauth(refusal) => refusal.reason(),
         }
     }
 }
@@ -293,7 +308,32 @@ fn in_form(refusal: &Refusal, realm: &str) -> Wording {
         _ => wording.message,
     };
     let challenge = (wording.status == StatusCode::UNAUTHORIZED).then(|| format!("Bearer realm=\"{realm}\""));
-    Wording { message, challenge, plain: true, ..wording }
+    Wording { message, challenge, dress: Dress::Plain, ..wording }
+}
+
+/// RFC 6749 section 5.2: whatever is wrong with a client's credentials is one code, with the scheme that it could use;
+/// whatever is wrong with a grant is another.
+fn in_oauth(refusal: &Refusal, realm: &str) -> Wording {
+    let wording = Wording { dress: Dress::Oauth, ..refusal.wording(realm) };
+    match refusal {
+        Refusal::NoCredentials | Refusal::UnknownScheme | Refusal::MalformedBasic | Refusal::WrongCredentials => {
+            Wording {
+                status: StatusCode::UNAUTHORIZED,
+                error: "invalid_client",
+                message: "Client authentication failed".to_owned(),
+                challenge: Some(format!("Basic realm=\"{realm}\", charset=\"UTF-8\"")),
+                ..wording
+            }
+        }
+        Refusal::Profile(Refused::Refresh(_)) => Wording {
+            status: StatusCode::BAD_REQUEST,
+            error: "invalid_grant",
+            message: "The refresh token is invalid, expired, revoked, or another client's".to_owned(),
+            challenge: None,
+            ..wording
+        },
+        _ => wording,
+    }
 }
 
 fn article(noun: &str) -> &'static str {
@@ -309,6 +349,14 @@ fn refused_words(refused: &Refused) -> (StatusCode, &'static str, String) {
         Refused::NoKnownScope => (400, "invalid_scope", "none of the requested scopes is known"),
         Refused::BeyondUser => (403, "invalid_scope", "requested scopes exceed what this user may have"),
         Refused::BeyondCaller => (403, "invalid_scope", "requested scopes exceed those of the presented token"),
+        Refused::BeyondClient => (400, "invalid_scope", "none of the requested scopes can be granted"),
+        Refused::BeyondGrant => (400, "invalid_scope", "requested scopes exceed what was granted"),
+        Refused::MalformedScope => (400, "invalid_scope", "scope is malformed"),
+        Refused::NoUser => (403, "access_denied", "a client that speaks for itself has no user to sign in"),
+        Refused::UnknownGrant => (400, "unsupported_grant_type", "This grant_type is not supported"),
+        Refused::GrantNotAllowed => (400, "unauthorized_client", "This client may not use this grant_type"),
+        Refused::WrongPassword => (400, "invalid_grant", "Invalid username or password"),
+        Refused::Foreign => (400, "invalid_grant", "The token was issued to another client"),
         Refused::Refresh(_) => (401, "invalid_token", "Invalid refresh token"),
         Refused::Full => (503, "temporarily_unavailable", "Too many sessions, try again later"),
         Refused::Unwritten => (503, "temporarily_unavailable", "Sessions cannot be written down, try again later"),
@@ -328,6 +376,14 @@ fn refused_reason(refused: &Refused) -> &'static str {
         Refused::NoKnownScope => "scopes_unknown",
         Refused::BeyondUser => "scopes_beyond_user",
         Refused::BeyondCaller => "scopes_beyond_caller",
+        Refused::BeyondClient => "scopes_beyond_client",
+        Refused::BeyondGrant => "scopes_beyond_grant",
+        Refused::MalformedScope => "scopes_malformed",
+        Refused::NoUser => "token_of_client",
+        Refused::UnknownGrant => "grant_unknown",
+        Refused::GrantNotAllowed => "grant_not_allowed",
+        Refused::WrongPassword => "grant_password_wrong",
+        Refused::Foreign => "token_of_other_client",
         Refused::Refresh(R::Token(error)) => error.reason(),
         Refused::Refresh(R::Raced) => "refresh_raced",
         Refused::Refresh(R::Reused) => "refresh_reused",
@@ -336,6 +392,8 @@ fn refused_reason(refused: &Refused) -> &'static str {
         Refused::Refresh(R::Rotation(RotationRefusal::Ended)) => "refresh_session_ended",
         Refused::Refresh(R::Rotation(RotationRefusal::Expired)) => "refresh_session_expired",
         Refused::Refresh(R::Rotation(RotationRefusal::OtherProfile)) => "refresh_other_profile",
+        Refused::Refresh(R::Rotation(RotationRefusal::OtherClient)) => "refresh_other_client",
+        Refused::Refresh(R::Rotation(RotationRefusal::Scopes)) => "refresh_scopes",
         Refused::Refresh(R::Rotation(RotationRefusal::Ahead)) => "refresh_ahead_of_store",
         Refused::Refresh(R::Rotation(RotationRefusal::Lost)) => "refresh_lost",
         Refused::Full => "store_full",
@@ -390,6 +448,8 @@ mod tests {
             RotationRefusal::Ended,
             RotationRefusal::Expired,
             RotationRefusal::OtherProfile,
+            RotationRefusal::OtherClient,
+            RotationRefusal::Scopes,
             RotationRefusal::Ahead,
             RotationRefusal::Lost,
         ];
@@ -440,6 +500,14 @@ mod tests {
             (R::Profile(Refused::NoKnownScope), 400, "invalid_scope"),
             (R::Profile(Refused::BeyondUser), 403, "invalid_scope"),
             (R::Profile(Refused::BeyondCaller), 403, "invalid_scope"),
+            (R::Profile(Refused::BeyondClient), 400, "invalid_scope"),
+            (R::Profile(Refused::BeyondGrant), 400, "invalid_scope"),
+            (R::Profile(Refused::MalformedScope), 400, "invalid_scope"),
+            (R::Profile(Refused::NoUser), 403, "access_denied"),
+            (R::Profile(Refused::UnknownGrant), 400, "unsupported_grant_type"),
+            (R::Profile(Refused::GrantNotAllowed), 400, "unauthorized_client"),
+            (R::Profile(Refused::WrongPassword), 400, "invalid_grant"),
+            (R::Profile(Refused::Foreign), 400, "invalid_grant"),
             (R::Profile(Refused::Full), 503, "temporarily_unavailable"),
             (R::Profile(Refused::Unwritten), 503, "temporarily_unavailable"),
             (R::Profile(Refused::Overtaken), 503, "temporarily_unavailable"),
@@ -510,7 +578,7 @@ mod tests {
     fn in_plain_words_every_bad_or_missing_token_reads_alike() {
         for (refusal, status, error) in all() {
             let wording = refusal.plain_wording("Members");
-            assert!(wording.plain);
+            assert_eq!(wording.dress, Dress::Plain);
             assert_eq!(wording.status.as_u16(), status);
             if status == 401 && error != "invalid_client" {
                 assert_eq!(wording.message, "Invalid or expired token.", "seed Z16");
@@ -540,6 +608,29 @@ mod tests {
                 assert!(!told.contains(inner), "{refusal:?}: {told}");
             }
             assert!(!refusal.reason().contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn in_oauth_a_client_a_grant_and_all_else_are_told_apart() {
+        for (refusal, status, error) in all() {
+            let expected = match &refusal {
+                Refusal::NoCredentials | Refusal::UnknownScheme => (401, "invalid_client"),
+                Refusal::MalformedBasic | Refusal::WrongCredentials => (401, "invalid_client"),
+                Refusal::Profile(Refused::Refresh(_)) => (400, "invalid_grant"),
+                _ => (status, error),
+            };
+            let (reason, told) = (refusal.reason(), format!("{refusal:?}"));
+            let refusal = Refusal::InOauth(Box::new(refusal));
+            let wording = refusal.wording("portcullis");
+            assert_eq!((wording.status.as_u16(), wording.error), expected, "{told}");
+            assert_eq!((wording.dress, refusal.reason()), (Dress::Oauth, reason));
+            if error != "insufficient_scope" {
+                assert_eq!(wording.challenge.is_some(), expected.0 == 401, "{told}");
+            }
+            // RFC 6749 section 5.2: what an error_description may hold.
+            let plain = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+            assert!(wording.message.chars().all(plain), "{}", wording.message);
         }
     }
 

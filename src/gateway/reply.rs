@@ -11,21 +11,23 @@ use serde::Serialize;
 use crate::upstream::Answer;
 use crate::upstream::headers::{X_PORTCULLIS, X_REQUEST_ID};
 
-use super::refusal::Wording;
+use super::refusal::{Dress, Wording};
 
 #[derive(Serialize)]
 struct RefusalBody<'a> {
-    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
     error: &'static str,
     error_description: &'a str,
 }
 
 pub(super) fn refused(wording: Wording, request_id: &HeaderValue) -> Response<Answer> {
-    let (body, content_type) = if wording.plain {
+    let (body, content_type) = if wording.dress == Dress::Plain {
         (wording.message.into_bytes(), "text/plain; charset=utf-8")
     } else {
-        let message = &wording.message;
-        let body = RefusalBody { message, error: wording.error, error_description: message };
+        let sentence = &*wording.message;
+        let message = (wording.dress == Dress::Json).then_some(sentence);
+        let body = RefusalBody { message, error: wording.error, error_description: sentence };
         (serde_json::to_vec(&body).unwrap_or_default(), "application/json")
     };
     let mut response = own(wording.status, Answer::text(body), request_id);

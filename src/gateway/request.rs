@@ -125,7 +125,7 @@ impl Gateway {
         if let Some(endpoint) = charter.endpoints.find(&path) {
             let note = charter.handover.read(request.method(), uri, request.headers(), arrived_at);
             // Boxed: what is rare must not make every request's future, which idle connections keep, as large as itself.
-            if let Some(primary) = &self.primary {
+            if let Some(primary) = self.primary.as_ref().filter(|_| !endpoint.is_public_knowledge()) {
                 if note.is_some() {
                     return Err(Refusal::NoPrimary);
                 }

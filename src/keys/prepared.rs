@@ -12,6 +12,7 @@ use aws_lc_rs::signature::{
 use aws_lc_rs::{digest, error::KeyRejected, hmac};
 use jsonwebtoken::crypto::{JwtSigner, JwtVerifier};
 
+use super::jwk::PublicKey;
 use super::pem::{self, Encoding, PrivateKey};
 use super::signers::{Ecdsa, Ed25519, Hmac, Public, Rsa};
 use super::{Algorithm, BadKey};
@@ -24,6 +25,8 @@ pub(super) struct Prepared {
     pub(super) signature_bytes: usize,
     /// Tells keys apart and gives nothing away: equal wherever the same key is used.
     pub(super) thumbprint: [u8; 32],
+    /// What others verify with. A secret has nothing of the kind.
+    pub(super) public: Option<PublicKey>,
 }
 
 /// A key from `secret`, which the caller has found long enough. `None` if `algorithm` takes no secret.
@@ -74,6 +77,7 @@ fn hmac(algorithm: Algorithm, hash: hmac::Algorithm, secret: &[u8]) -> Prepared 
         verifier: Box::new(Hmac { algorithm, key }),
         signature_bytes: hash.tag_len(),
         thumbprint: thirty_two(thumbprint.as_ref()),
+        public: None,
     }
 }
 
@@ -91,7 +95,8 @@ fn ecdsa(
     };
     let thumbprint = thumbprint(pair.public_key())?;
     let verifier = public_key(algorithm, verification, pair.public_key().as_ref())?;
-    Ok(Prepared { signer: Box::new(Ecdsa { algorithm, pair }), verifier, signature_bytes, thumbprint })
+    let public = PublicKey::p256(pair.public_key().as_ref());
+    Ok(Prepared { signer: Box::new(Ecdsa { algorithm, pair }), verifier, signature_bytes, thumbprint, public })
 }
 
 fn rsa(
@@ -108,7 +113,8 @@ fn rsa(
     let thumbprint = thumbprint(pair.public_key())?;
     let verifier = public_key(algorithm, verification, pair.public_key().as_ref())?;
     let signature_bytes = pair.public_modulus_len();
-    Ok(Prepared { signer: Box::new(Rsa { algorithm, pair, padding }), verifier, signature_bytes, thumbprint })
+    let public = PublicKey::rsa(pair.public_key().as_ref());
+    Ok(Prepared { signer: Box::new(Rsa { algorithm, pair, padding }), verifier, signature_bytes, thumbprint, public })
 }
 
 fn ed25519(algorithm: Algorithm, key: &PrivateKey) -> Result<Prepared, KeyRejected> {
@@ -118,7 +124,8 @@ fn ed25519(algorithm: Algorithm, key: &PrivateKey) -> Result<Prepared, KeyReject
     };
     let thumbprint = thumbprint(pair.public_key())?;
     let verifier = public_key(algorithm, &signature::ED25519, pair.public_key().as_ref())?;
-    Ok(Prepared { signer: Box::new(Ed25519 { algorithm, pair }), verifier, signature_bytes: 64, thumbprint })
+    let public = Some(PublicKey::ed25519(pair.public_key().as_ref()));
+    Ok(Prepared { signer: Box::new(Ed25519 { algorithm, pair }), verifier, signature_bytes: 64, thumbprint, public })
 }
 
 fn public_key(

@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::prepared::{self, Prepared};
-use super::{Algorithm, BadKey, pem};
+use super::{Algorithm, BadKey, Jwk, pem};
 
 /// The types that access tokens can have: RFC 9068's, and the one for validators that know no other.
 const ACCESS_TYPES: [&str; 2] = ["at+jwt", "JWT"];
@@ -44,6 +44,12 @@ impl SigningKey {
     /// How access tokens are signed. Refresh tokens are always HS256.
     pub fn algorithm(&self) -> Algorithm {
         self.access.algorithm
+    }
+
+    /// What others need to verify this key's access tokens; `None` if that would let them sign as well.
+    pub fn jwk(&self) -> Option<Jwk<'_>> {
+        let key = self.access.prepared.public.as_ref()?;
+        Some(Jwk { key, usage: "sig", alg: self.algorithm(), kid: self.kid() })
     }
 
     /// The type of an access token of this key that begins with `header`; `None` if that is not how we write one.

@@ -4,7 +4,6 @@
 //! from.
 //! Does not know: paths, how refusals are worded, whether a password is right.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::account::{Credentials, Password, User};
 use crate::token::{Device, Pair, Profile, Timestamp};
 
 use super::device::check;
-use super::{Aside, Asked, Caller, Content, Refused, Reply, Request, Sessions, Visit};
+use super::{Aside, Asked, Caller, Content, Fields, Refused, Reply, Request, Sessions, Visit};
 
 /// An endpoint of this profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,37 +33,13 @@ pub enum Carrier {
     Aside,
 }
 
-/// The fields of a form body.
-pub struct Fields<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
 /// Whom a login names, and on what device.
 pub struct Login {
     pub credentials: Credentials,
     pub device: Option<Device>,
 }
 
-impl<'a> Fields<'a> {
-    /// Reads a body (application/x-www-form-urlencoded as the URL standard has it).
-    pub fn read(body: &'a [u8]) -> Self {
-        Self(form_urlencoded::parse(body).collect())
-    }
-
-    /// A field that must be there.
-    ///
-    /// # Errors
-    /// When it is not, or is there twice.
-    fn one(&self, name: &str, missing: &'static str) -> Result<&str, Refused> {
-        self.optional(name)?.ok_or(Refused::Body(missing))
-    }
-
-    fn optional(&self, name: &str) -> Result<Option<&str>, Refused> {
-        let mut values = self.0.iter().filter(|(own, _)| own == name).map(|(_, value)| &**value);
-        match (values.next(), values.next()) {
-            (value, None) => Ok(value),
-            _ => Err(Refused::Body("A field was sent twice")),
-        }
-    }
-
+impl Fields<'_> {
     /// `POST /login`: who signs in.
     ///
     /// # Errors
@@ -72,7 +47,7 @@ impl<'a> Fields<'a> {
     pub fn login(&self) -> Result<Login, Refused> {
         let name = self.one("username", "Missing username")?.to_owned();
         let password = Password::new(self.one("password", "Missing password")?.to_owned());
-        let text = |name| Ok::<_, Refused>(self.optional(name)?.filter(|text| !text.is_empty()).map(str::to_owned));
+        let text = |name| Ok::<_, Refused>(self.filled(name)?.map(str::to_owned));
         let device = Device { id: text("deviceId")?, name: text("deviceName")? };
         let device = (device.id.is_some() || device.name.is_some()).then_some(device);
         check(device.as_ref())?;
@@ -89,7 +64,7 @@ impl<'a> Fields<'a> {
 
     /// Whether there is any token.
     pub fn has_refresh_token(&self) -> bool {
-        self.0.iter().any(|(name, _)| name == "refreshToken")
+        self.has("refreshToken")
     }
 }
 
@@ -104,7 +79,7 @@ pub async fn login(
     carrier: Carrier,
     visit: Visit,
 ) -> Result<Reply, Refused> {
-    let request = Request { scopes: Asked::Everything, ttl_secs: None, device };
+    let request = Request { scopes: Asked::Everything, ttl_secs: None, device, client: None };
     let pair = sessions.begin(Profile::Form, &Caller::User(user), request, visit).await?;
     reply(pair, carrier, visit.now)
 }
@@ -114,7 +89,7 @@ pub async fn login(
 /// # Errors
 /// [`Refused::Refresh`] for every reason that lies with the token or its session.
 pub async fn refresh(sessions: &Sessions, token: &str, carrier: Carrier, visit: Visit) -> Result<Reply, Refused> {
-    let pair = sessions.renew(Profile::Form, token, visit).await?;
+    let pair = sessions.renew(Profile::Form, token, None, visit).await?;
     reply(pair, carrier, visit.now)
 }
 

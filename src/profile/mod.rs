@@ -5,9 +5,12 @@
 //! Does not know: routes, connections, how a caller was authenticated, how refusals are worded.
 
 mod device;
+mod fields;
 pub mod form;
+pub mod oauth;
 mod sessions;
 pub mod smsgate;
+mod visit;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,10 +21,12 @@ use http::StatusCode;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::account::User;
+use crate::account::{Client, User};
 use crate::token::{MintError, RotationRefusal, TokenError, Verified};
 
-pub use sessions::{Asked, RecordAddresses, Request, Sessions, Visit};
+pub use fields::Fields;
+pub use sessions::{Asked, Inspected, Request, Sessions};
+pub use visit::{RecordAddresses, Visit};
 
 /// Who asks at a token endpoint, once that is proven.
 #[derive(Clone, Debug)]
@@ -30,6 +35,8 @@ pub enum Caller {
     User(Arc<User>),
     /// By access token: never more than that token.
     Bearer(Arc<Verified>),
+    /// An OAuth client, for itself.
+    Client(Arc<Client>),
 }
 
 /// An answer of a token endpoint.
@@ -84,6 +91,21 @@ pub enum Refused {
     NoKnownScope,
     BeyondUser,
     BeyondCaller,
+    /// Nothing that was asked for may be granted to this client.
+    BeyondClient,
+    /// More than the session was granted.
+    BeyondGrant,
+    /// A client that speaks for itself is nobody whose sessions can be begun with its token.
+    NoUser,
+    /// No such grant here, or it is switched off.
+    UnknownGrant,
+    MalformedScope,
+    /// The grant is not this client's.
+    GrantNotAllowed,
+    /// Of a user whom an OAuth client signs in: that is no verdict on the client.
+    WrongPassword,
+    /// A token of another client.
+    Foreign,
     Refresh(RefreshRefusal),
     Full,
     Overtaken,

@@ -5,41 +5,29 @@
 //! apart from nothing.
 //! Does not know: JSON, forms, statuses.
 
-use std::net::{IpAddr, Ipv6Addr};
+mod ends;
+mod inspection;
+mod owner;
+
 use std::sync::Arc;
 
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::account::{Accounts, User};
+use crate::account::{Accounts, Client, Grant};
 use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::muster::Muster;
 use crate::store::{Store, StoreError};
 use crate::token::{
-    CredentialVersion, Device, Pair, Person, Policy, Presented, Profile, Refreshing, Rotation, RotationRefusal, SETTLE,
-    Scopes, Session, SessionId, Standing, Subject, Timestamp, TokenError, opaque, refresh,
+    Device, Pair, Policy, Presented, Presenter, Profile, Refreshing, Rotation, RotationRefusal, SETTLE, Scopes,
+    Session, SessionId, Subject, Timestamp, TokenError, opaque, refresh,
 };
 
+pub use inspection::Inspected;
+
+use super::visit::{RecordAddresses, Visit};
 use super::{Caller, RefreshRefusal, Refused};
-
-/// How much of a client's address a session remembers: personal data, so the operator decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordAddresses {
-    Full,
-    /// /24 of IPv4, /48 of IPv6.
-    Prefix,
-    Off,
-}
-
-/// When and from where a request came.
-#[derive(Clone, Copy, Debug)]
-pub struct Visit {
-    pub address: IpAddr,
-    /// When it had reached us: what tells a race from a reuse.
-    pub arrived_at: Timestamp,
-    pub now: Timestamp,
-}
 
 /// Which scopes a sign-in asks for.
 #[derive(Debug)]
@@ -47,6 +35,8 @@ pub enum Asked {
     These(Scopes),
     /// All that the user may have, which may be none: roles count as well.
     Everything,
+    /// Of these what may be had.
+    Among(Scopes),
 }
 
 /// What a sign-in asks for.
@@ -55,6 +45,8 @@ pub struct Request {
     pub scopes: Asked,
     pub ttl_secs: Option<u64>,
     pub device: Option<Device>,
+    /// The OAuth client that asks, for a user or for itself.
+    pub client: Option<Arc<Client>>,
 }
 
 pub struct Sessions {
@@ -81,60 +73,86 @@ impl Sessions {
         request: Request,
         visit: Visit,
     ) -> Result<Pair, Refused> {
-        let user = self.user_of(caller).ok_or(Refused::Overtaken)?;
-        let scopes = match &request.scopes {
-            Asked::These(scopes) => self.grant(caller, &user, scopes)?,
-            Asked::Everything => user.scopes.clone(),
+        let owner = self.owner_of(caller)?;
+        let client = request.client.as_deref();
+        let ceiling = match client {
+            Some(client) => owner.scopes().within(&client.scopes),
+            None => owner.scopes().clone(),
         };
+        let scopes = match &request.scopes {
+            Asked::These(scopes) => self.grant(caller, &ceiling, scopes)?,
+            Asked::Everything => ceiling,
+            Asked::Among(scopes) => scopes.within(&ceiling),
+        };
+        if client.is_some() && scopes.is_empty() {
+            return Err(Refused::BeyondClient);
+        }
         let parent = match caller {
-            Caller::User(_) => None,
+            Caller::User(_) | Caller::Client(_) => None,
             Caller::Bearer(token) => Some(self.store.find(token.session()).ok_or(Refused::Overtaken)?),
         };
         let ring = self.keys.ring();
         let key = ring.current();
         let now = visit.now;
-        let mut expires_at = now + self.policy.session_ttl;
+        let lifetimes = self.policy.lifetimes(profile);
+        let access_ttl =
+            client.map_or_else(|| self.policy.access_ttl_for(profile, request.ttl_secs), |own| own.access_ttl);
+        let refresh_ttl = client.map_or(lifetimes.refresh_ttl, |own| own.refresh_ttl);
+        // What nobody can renew is over with its access token.
+        let renewable = client.is_none_or(|client| renewable(caller, client));
+        let mut expires_at = now + if renewable { self.policy.session_ttl } else { access_ttl };
         if let Some(parent) = &parent {
             expires_at = expires_at.min(parent.expires_at);
         }
         let session = Session {
             id: fresh_id(),
-            subject: Subject::new(Arc::clone(&user.name)),
+            subject: owner.subject(),
             profile,
             scopes: scopes.clone(),
             granted: scopes,
-            access_ttl: self.policy.access_ttl_for(profile, request.ttl_secs),
+            access_ttl,
             device: request.device.map(Box::new),
-            address: self.recorded(visit.address),
+            address: self.record_addresses.of(visit.address),
             created_at: now,
             rotated_at: now,
             answered_at: now,
-            idle_expires_at: (now + self.policy.lifetimes(profile).refresh_ttl).min(expires_at),
+            idle_expires_at: (now + refresh_ttl).min(expires_at),
             expires_at,
             generation: 0,
             kid: Arc::clone(key.kid()),
-            credential: self.credential_of(&user),
+            credential: self.credential_of(&owner),
             parent: parent.map(|parent| parent.id),
             access_floor: 0,
             in_doubt: false,
             outlived: None,
+            client: client.map(|client| Arc::clone(&client.id)),
         };
-        let pair = Pair::mint(&session, person(&user), key, &self.policy).map_err(Refused::Mint)?;
+        let pair = Pair::mint(&session, owner.person(), key, &self.policy).map_err(Refused::Mint)?;
         let (id, subject) = (session.id, session.subject.clone());
-        self.store.issue(session, &|subject| self.standing(subject), now).await.map_err(|error| match error {
-            StoreError::Full => Refused::Full,
-            StoreError::Overtaken => Refused::Overtaken,
-            StoreError::Unwritten | StoreError::ReadOnly => Refused::Unwritten,
+        self.store.issue(session, &|subject, client| self.standing(subject, client), now).await.map_err(|error| {
+            match error {
+                StoreError::Full => Refused::Full,
+                StoreError::Overtaken => Refused::Overtaken,
+                StoreError::Unwritten | StoreError::ReadOnly => Refused::Unwritten,
+            }
         })?;
-        info!(event = "sign_in", session = %id, subject = %subject, scopes = %pair.scopes, "session begun");
+        let client = client.map(|client| &*client.id);
+        info!(event = "sign_in", session = %id, subject = %subject, client, scopes = %pair.scopes, "session begun");
         Ok(pair)
     }
 
-    /// Exchanges a refresh token for the next pair.
+    /// Exchanges a refresh token for the next pair. Of OAuth clients only the one that began the session can.
     ///
     /// # Errors
-    /// [`Refused::Refresh`] for every reason that lies with the token or its session.
-    pub async fn renew(&self, profile: Profile, token: &str, visit: Visit) -> Result<Pair, Refused> {
+    /// [`Refused::Refresh`] for every reason that lies with the token or its session; [`Refused::BeyondGrant`] if it asks
+    /// for more than that has.
+    pub async fn renew(
+        &self,
+        profile: Profile,
+        token: &str,
+        by: Option<Presenter>,
+        visit: Visit,
+    ) -> Result<Pair, Refused> {
         let refused = |refusal| Err(Refused::Refresh(refusal));
         let Refreshing { id, issued_at } = match self.verify(profile, token, visit.now) {
             Ok(refreshing) => refreshing,
@@ -146,7 +164,8 @@ impl Sessions {
             issued_at,
             profile,
             arrived_at: visit.arrived_at,
-            address: self.recorded(visit.address),
+            address: self.record_addresses.of(visit.address),
+            by,
         };
         let current = Arc::clone(self.keys.ring().current());
         // While the disk takes the change, so that it costs nothing where a sync takes as long. Polled only if there is a
@@ -158,7 +177,7 @@ impl Sessions {
             self.muster.all_have_looked().await;
             letting_go
         };
-        let users = |subject: &Subject| self.standing(subject);
+        let users = |subject: &Subject, client: Option<&str>| self.standing(subject, client);
         let rotation = self.store.rotate(&presented, &users, current.kid(), visit.now, settle).await;
         let session = match rotation.map_err(|_| Refused::Unwritten)? {
             Rotation::Rotated(session) => session,
@@ -169,6 +188,7 @@ impl Sessions {
                     "an authentic refresh token of which the store has no record: a backup was restored, or worse");
                 return refused(RefreshRefusal::Rotation(refusal));
             }
+            Rotation::Refused(RotationRefusal::Scopes) => return Err(Refused::BeyondGrant),
             Rotation::Refused(refusal) => return refused(RefreshRefusal::Rotation(refusal)),
             Rotation::Reused(subject) => {
                 warn!(event = "reuse", session = %id.session, subject = %subject, generation = id.generation,
@@ -181,104 +201,20 @@ impl Sessions {
                 return refused(RefreshRefusal::Disowned);
             }
         };
-        let Some(user) = self.accounts.find(session.subject.as_str()) else {
+        let Some(owner) = self.owner(&session.subject) else {
             return refused(RefreshRefusal::Disowned);
         };
         // Asked anew: a retry may have to repeat what another worker has signed with a newer ring.
         let ring = self.keys.ring();
         let key = ring.find(&session.kid).unwrap_or(&current);
         info!(event = "refresh", session = %session.id, generation = session.generation, "session renewed");
-        Pair::mint(&session, person(&user), key, &self.policy).map_err(Refused::Mint)
-    }
-
-    /// Ends a session if it is the subject's own. Silent about everything else.
-    ///
-    /// # Errors
-    /// [`Refused::Unwritten`] if nobody can say that the end outlives this process; until then it holds.
-    pub async fn end(&self, subject: &Subject, id: SessionId) -> Result<(), Refused> {
-        // One that has ended may not be written yet: whoever asks again has to be told so again.
-        if self.store.find(id).is_some_and(|session| session.subject != *subject) {
-            return Ok(());
-        }
-        if self.store.end(id).await.map_err(|_| Refused::Unwritten)? {
-            info!(event = "revoke", session = %id, subject = %subject, "session ended");
-        }
-        Ok(())
-    }
-
-    /// Ends the session that a refresh token belongs to, whichever of its generation it is: whoever has one can end it
-    /// anyway, by using it twice. Silent about everything that is no such token.
-    ///
-    /// # Errors
-    /// As for [`Sessions::end`].
-    pub async fn leave(&self, profile: Profile, token: &str, now: Timestamp) -> Result<(), Refused> {
-        let Ok(Refreshing { id, .. }) = self.verify(profile, token, now) else { return Ok(()) };
-        match self.store.find(id.session) {
-            Some(session) if session.profile == profile => self.end(&session.subject, id.session).await,
-            Some(_) => Ok(()),
-            // It may have ended a moment ago without being written yet.
-            None => self.store.end(id.session).await.map(drop).map_err(|_| Refused::Unwritten),
-        }
-    }
-
-    pub fn list(&self, subject: &Subject, now: Timestamp) -> Vec<Session> {
-        self.store.sessions_of(subject, now)
-    }
-
-    /// What the users file grants a subject now.
-    pub fn standing(&self, subject: &Subject) -> Option<Standing> {
-        let user = self.accounts.find(subject.as_str())?;
-        Some(Standing { scopes: user.scopes.clone(), credential: self.credential_of(&user) })
+        Pair::mint(&session, owner.person(), key, &self.policy).map_err(Refused::Mint)
     }
 
     fn verify(&self, profile: Profile, token: &str, now: Timestamp) -> Result<Refreshing, TokenError> {
         match profile {
             Profile::Smsgate => refresh::verify(token, &self.keys.ring(), &self.policy, now),
-            Profile::Form => opaque::verify(token, &self.keys.ring(), now),
-        }
-    }
-
-    fn user_of(&self, caller: &Caller) -> Option<Arc<User>> {
-        match caller {
-            Caller::User(user) => Some(Arc::clone(user)),
-            Caller::Bearer(token) => self.accounts.find(token.subject.as_str()),
-        }
-    }
-
-    fn grant(&self, caller: &Caller, user: &User, requested: &Scopes) -> Result<Scopes, Refused> {
-        if requested.is_empty() {
-            return Err(Refused::NoScopes);
-        }
-        let known = Scopes::new(requested.iter().filter(|scope| self.known_scopes.contains(scope)));
-        if known.is_empty() {
-            return Err(Refused::NoKnownScope);
-        }
-        if !user.scopes.cover(&known) {
-            return Err(Refused::BeyondUser);
-        }
-        let Caller::Bearer(token) = caller else {
-            return Ok(known);
-        };
-        let granted = known.within(&token.scopes);
-        if granted.is_empty() { Err(Refused::BeyondCaller) } else { Ok(granted) }
-    }
-
-    fn credential_of(&self, user: &User) -> CredentialVersion {
-        user.credential_version(self.keys.ring().fingerprint_key())
-    }
-
-    fn recorded(&self, address: IpAddr) -> Option<IpAddr> {
-        match (self.record_addresses, address) {
-            (RecordAddresses::Full, address) => Some(address),
-            (RecordAddresses::Off, _) => None,
-            (RecordAddresses::Prefix, IpAddr::V4(v4)) => {
-                let [a, b, c, _] = v4.octets();
-                Some(IpAddr::from([a, b, c, 0]))
-            }
-            (RecordAddresses::Prefix, IpAddr::V6(v6)) => {
-                let [a, b, c, ..] = v6.segments();
-                Some(IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)))
-            }
+            Profile::Form | Profile::Oauth => opaque::verify(token, &self.keys.ring(), now),
         }
     }
 }
@@ -296,8 +232,9 @@ impl Drop for LettingGo<'_> {
     }
 }
 
-fn person(user: &User) -> Person<'_> {
-    Person { email: user.email.as_deref(), roles: &user.roles, claims: &user.claims }
+/// Whether a client gets refresh tokens: not for itself (RFC 6749 section 4.4.3), and for a user if it may use them.
+pub(super) fn renewable(caller: &Caller, client: &Client) -> bool {
+    !matches!(caller, Caller::Client(_)) && client.may(Grant::RefreshToken)
 }
 
 #[expect(clippy::expect_used, reason = "fails only if the kernel has no randomness, and then nothing may be issued")]

@@ -93,7 +93,7 @@ pub async fn issue(sessions: &Sessions, caller: &Caller, body: &[u8], visit: Vis
 /// # Errors
 /// [`Refused::Refresh`] for every reason that lies with the token or its session.
 pub async fn refresh(sessions: &Sessions, token: &str, visit: Visit) -> Result<Reply, Refused> {
-    let pair = sessions.renew(Profile::Smsgate, token, visit).await?;
+    let pair = sessions.renew(Profile::Smsgate, token, None, visit).await?;
     pair_reply(StatusCode::OK, &pair, visit.now)
 }
 
@@ -134,7 +134,7 @@ fn parse_issue(body: &[u8]) -> Result<Request, Refused> {
     }
     let ttl_secs = body.ttl.map(|secs| u64::try_from(secs).unwrap_or(u64::MAX));
     check(body.device.as_ref())?;
-    Ok(Request { scopes: Asked::These(body.scopes), ttl_secs, device: body.device })
+    Ok(Request { scopes: Asked::These(body.scopes), ttl_secs, device: body.device, client: None })
 }
 
 #[derive(Serialize)]

@@ -20,11 +20,13 @@ use super::terms;
 pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
     let (mut notes, mut errors) = (Vec::new(), Vec::new());
     let replica = config.store.kind != StoreKind::Memory;
+    let mut users_have_sessions = false;
     let sessions_exist = match Remembered::read(&config.data_dir) {
         // A primary may be writing: a change on its way and a file in the making are nothing to speak of.
         Ok(remembered) if replica => !remembered.is_empty(),
         Ok(remembered) => {
             notes.extend(remembered.notices().iter().map(ToString::to_string));
+            users_have_sessions = remembered.knows_users();
             !remembered.is_empty()
         }
         Err(error) => {
@@ -47,7 +49,7 @@ pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
     }
     let path = &config.users.file;
     match Directory::open(path) {
-        Ok((directory, _)) if directory.users().is_empty() && sessions_exist && !replica => {
+        Ok((directory, _)) if directory.users().is_empty() && users_have_sessions => {
             errors.push(StartError::SessionsWithoutUsers { path: path.clone() });
         }
         Ok((_, Found::Nothing)) => notes.push(format!(

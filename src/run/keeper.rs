@@ -205,7 +205,7 @@ fn reload_users(charter: &Charter) -> bool {
 }
 
 async fn reconcile(charter: &Charter) {
-    match charter.store.users_changed(&|subject| charter.sessions.standing(subject)).await {
+    match charter.store.users_changed(&|subject, client| charter.sessions.standing(subject, client)).await {
         Ok(0) => {}
         Ok(ended) => info!(ended, "sessions of removed users or changed passwords have ended"),
         Err(trouble) => warn!(

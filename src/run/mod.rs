@@ -175,7 +175,7 @@ fn charter(config: &Config, policy: Arc<Policy>, footing: Footing, status: &Stat
     let charter = Charter {
         clock,
         mapping: Mapping::new(&config.upstream.url.base, &config.routes.prefix, &config.routes.upstream_prefix),
-        endpoints: terms::endpoints(config),
+        endpoints: terms::endpoints(config, &sessions.known_scopes),
         upstream_auth_paths: terms::upstream_auth_paths(config),
         smsgate: config.profiles.smsgate.enabled,
         cors: terms::cors(config),
@@ -211,15 +211,15 @@ fn keys(config: &Config, sessions_exist: bool) -> Result<KeyRing, StartError> {
     Ok(ring)
 }
 
-fn accounts(config: &Config, sessions_exist: bool) -> Result<Accounts, StartError> {
+fn accounts(config: &Config, users_have_sessions: bool) -> Result<Accounts, StartError> {
     let path = &config.users.file;
     let (directory, found) =
         Directory::open(path).map_err(|trouble| StartError::Users { path: path.clone(), trouble })?;
-    let accounts = Accounts::new(directory, terms::account_policy(config))?;
-    if sessions_exist && accounts.users().is_empty() {
+    let accounts = Accounts::new(directory, terms::clients(config), terms::account_policy(config))?;
+    if users_have_sessions && accounts.users().is_empty() {
         return Err(StartError::SessionsWithoutUsers { path: path.clone() });
     }
-    if found == Found::Nothing || accounts.users().is_empty() {
+    if (found == Found::Nothing || accounts.users().is_empty()) && accounts.clients().is_empty() {
         warn!(
             file = %path.display(),
             "nobody can sign in yet: put [[user]] entries with name, password_hash and scopes into the users file; \

@@ -26,7 +26,7 @@ pub(super) fn prepare(config: &Config, policy: &Arc<Policy>, status: &Status) ->
         say(notice, notice.is_warning());
     }
     let ring = keys(config, !remembered.is_empty())?;
-    let accounts = accounts(config, !remembered.is_empty())?;
+    let accounts = accounts(config, remembered.knows_users())?;
     let (store, writer) = remembered.open(terms::fsync(config), terms::caps(config), Arc::clone(policy))?;
     let journal = thread::Builder::new().name("journal".into()).spawn(|| writer.run()).map_err(StartError::Threads)?;
     let store = Arc::new(store);

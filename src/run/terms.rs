@@ -12,21 +12,23 @@ use http::Method;
 use http::header::HeaderValue;
 use zeroize::Zeroizing;
 
-use crate::account::{AccountPolicy, Allowance, BasicPolicy, GuessPolicy, PasswordPolicy};
+use crate::account::{AccountPolicy, Allowance, BasicPolicy, Client, Clients, GuessPolicy, PasswordPolicy};
 use crate::config::{self, Config};
 use crate::edge::{Deadlines, Reserves, Shift};
 use crate::gateway::{
-    AccessLog, Bounds, Cors, Demand, Endpoints, FURTHER_SCOPES, FormPaths, Manner, Routes, Rule, smsgate_rules,
+    AccessLog, Bounds, Cors, Demand, Endpoints, FURTHER_SCOPES, FormPaths, KEYS, Manner, OauthPaths, Routes, Rule,
+    smsgate_rules,
 };
 use crate::keys::{KeySource, Watch};
 use crate::profile::RecordAddresses;
+use crate::profile::oauth::{Metadata, Places};
 use crate::store::{Caps, Fsync};
 use crate::token::{Lifetimes, Policy, Scopes};
 use crate::upstream::headers::Authorization;
 use crate::upstream::{Address, Terms};
 
 pub(super) fn policy(config: &Config) -> Policy {
-    let (token, form) = (&config.token, &config.profiles.form);
+    let (token, form, oauth) = (&config.token, &config.profiles.form, &config.profiles.oauth);
     Policy {
         issuer: token.issuer.clone(),
         audience: token.audience.clone(),
@@ -38,6 +40,7 @@ pub(super) fn policy(config: &Config) -> Policy {
         max_token_bytes: config.limits.max_token_bytes,
         smsgate: Lifetimes { access_ttl: token.access_ttl, refresh_ttl: token.refresh_ttl },
         form: Lifetimes { access_ttl: form.access_ttl, refresh_ttl: form.refresh_ttl },
+        oauth: Lifetimes { access_ttl: oauth.access_ttl, refresh_ttl: oauth.refresh_ttl },
         access_ttl_max: token.access_ttl_max,
         session_ttl: token.session_ttl,
         access_overlap: token.access_overlap,
@@ -151,8 +154,19 @@ pub(super) fn known_scopes(config: &Config, routes: &Routes) -> Scopes {
     Scopes::new(demanded.iter().map(Arc::as_ref).chain(further.iter().copied()))
 }
 
-pub(super) fn endpoints(config: &Config) -> Endpoints {
-    let form = &config.profiles.form;
+pub(super) fn clients(config: &Config) -> Clients {
+    Clients::new(config.clients.iter().map(|client| Client {
+        id: client.id.as_str().into(),
+        secret_hash: client.secret_hash.clone(),
+        grants: client.grants.clone(),
+        scopes: Scopes::new(&client.scopes),
+        access_ttl: client.access_ttl,
+        refresh_ttl: client.refresh_ttl,
+    }))
+}
+
+pub(super) fn endpoints(config: &Config, known_scopes: &Scopes) -> Endpoints {
+    let (form, oauth) = (&config.profiles.form, &config.profiles.oauth);
     let paths = || FormPaths {
         login: form.login_path.clone(),
         refresh: form.refresh_path.clone(),
@@ -160,7 +174,22 @@ pub(super) fn endpoints(config: &Config) -> Endpoints {
         realm: form.realm.as_str().into(),
         cookie: own_cookie(config),
     };
-    Endpoints { smsgate: format!("{}/auth", config.routes.prefix), form: form.enabled.then(paths) }
+    let oauth_paths = || OauthPaths {
+        token: oauth.token_path.clone(),
+        revoke: oauth.revoke_path.clone(),
+        introspect: oauth.introspect_path.clone(),
+        password_grant: oauth.password_grant,
+        metadata: oauth.issuer_url.as_ref().map(|issuer| {
+            let (token, revoke, introspect) = (&oauth.token_path, &oauth.revoke_path, &oauth.introspect_path);
+            let places = Places { issuer, token, revoke, introspect, keys: KEYS };
+            Metadata::new(places, oauth.password_grant, known_scopes)
+        }),
+    };
+    Endpoints {
+        smsgate: format!("{}/auth", config.routes.prefix),
+        form: form.enabled.then(paths),
+        oauth: oauth.enabled.then(oauth_paths),
+    }
 }
 
 fn own_cookie(config: &Config) -> Option<Arc<str>> {

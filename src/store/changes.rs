@@ -32,6 +32,7 @@ impl Store {
         let mut ledger = own.ledger()?;
         let (id, parent, subject, credential, granted) =
             (session.id, session.parent, session.subject.clone(), session.credential, session.granted.clone());
+        let client = session.client.clone();
         let mut spared = self.lineage(parent, now).ok_or(StoreError::Overtaken)?;
         spared.push(id);
         if spared.len() > own.caps.sessions_per_user {
@@ -41,8 +42,8 @@ impl Store {
         // Looked at only after the insertion: whoever changes the user or ends the parent does so before it looks for
         // sessions to end, so one of us sees the other.
         let parent_lives = self.lineage(parent, now).is_some();
-        let same_user =
-            users(&subject).is_some_and(|user| user.credential == credential && user.scopes.cover(&granted));
+        let same_user = users(&subject, client.as_deref())
+            .is_some_and(|user| user.credential == credential && user.scopes.cover(&granted));
         if !(parent_lives && same_user) {
             self.end_with_descendants(id, &mut ledger);
             return Err(StoreError::Overtaken);
@@ -75,7 +76,7 @@ impl Store {
         }
         let restorations = self.restorations.load();
         let rule = |session: &mut Session| {
-            let user = users(&session.subject);
+            let user = users(&session.subject, session.client.as_deref());
             restorations.rotate(session, presented, user.as_ref(), kid, now, &self.policy)
         };
         let rotation = self.memory.change(presented.session, &self.policy, rule, &mut ledger.log());
@@ -143,9 +144,10 @@ impl Store {
     pub async fn users_changed(&self, users: Users<'_>) -> Result<usize, StoreError> {
         let (mut ended, mut ledger) = (0, Ledger::new(&self.own()?.journal));
         for subject in self.memory.subjects() {
-            let user = users(&subject);
+            let user = users(&subject, None);
             for session in self.memory.of(&subject) {
-                match &user {
+                let by_way_of = session.client.as_deref().map(|client| users(&subject, Some(client)));
+                match by_way_of.as_ref().unwrap_or(&user) {
                     Some(user) if user.credential == session.credential => {
                         self.memory.narrow(session.id, &user.scopes, &mut ledger.log());
                     }

@@ -60,8 +60,8 @@ pub enum StoreError {
     ReadOnly,
 }
 
-/// What the users file says now of a subject; `None` if it names it no more.
-pub type Users<'a> = &'a dyn Fn(&Subject) -> Option<Standing>;
+/// What is granted now to a subject, and if an OAuth client is named, by way of it; `None` if either is known no more.
+pub type Users<'a> = &'a dyn Fn(&Subject, Option<&str>) -> Option<Standing>;
 
 pub struct Store {
     memory: Memory,

@@ -40,6 +40,11 @@ impl Remembered {
         self.memory.live() == 0
     }
 
+    /// Whether any session is a user's, and not of an OAuth client itself.
+    pub fn knows_users(&self) -> bool {
+        self.memory.subjects().any(|subject| subject.client().is_none())
+    }
+
     /// What was left out or is worth knowing.
     pub fn notices(&self) -> &[Notice] {
         &self.recovered.notices

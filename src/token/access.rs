@@ -22,7 +22,7 @@ use super::{Policy, Scopes, Session, SessionId, Subject, Timestamp, TokenError, 
 pub struct Person<'a> {
     pub email: Option<&'a str>,
     pub roles: &'a [String],
-    pub claims: &'a serde_json::Map<String, serde_json::Value>,
+    pub claims: Option<&'a serde_json::Map<String, serde_json::Value>>,
 }
 
 #[derive(Serialize)]
@@ -41,12 +41,15 @@ struct Written<'a> {
     scopes: &'a Scopes,
     /// The same, as RFC 9068 section 2.2.3 writes it.
     scope: String,
+    /// RFC 9068 section 2.2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     roles: &'a [String],
     #[serde(flatten)]
-    claims: &'a serde_json::Map<String, serde_json::Value>,
+    claims: Option<&'a serde_json::Map<String, serde_json::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +120,7 @@ pub fn mint(session: &Session, person: Person<'_>, key: &SigningKey, policy: &Po
         sid: session.id.to_string(),
         scopes: &session.granted,
         scope: session.granted.to_string(),
+        client_id: session.client.as_deref(),
         email: person.email,
         roles: person.roles,
         claims: person.claims,

@@ -13,7 +13,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-/// Whom a token speaks for. Cloning is cheap.
+/// What the name of a client's subject begins with. No user's name has a colon in it (the users file refuses them), so
+/// that no client, whatever it is called, is ever taken for a user, nor a user for a client.
+const CLIENT: &str = "client:";
+
+/// Whom a token speaks for: a user, by name, or an OAuth client that speaks for itself. Cloning is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Subject(Arc<str>);
 
@@ -22,8 +26,18 @@ impl Subject {
         Self(name.into())
     }
 
+    /// The client called `id`.
+    pub fn of_client(id: &str) -> Self {
+        Self::new(format!("{CLIENT}{id}"))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The id of the client that this is; `None` for a user.
+    pub fn client(&self) -> Option<&str> {
+        self.0.strip_prefix(CLIENT)
     }
 }
 
@@ -139,6 +153,13 @@ mod tests {
     use super::*;
 
     const SESSION: SessionId = SessionId::from_bytes([0xfb; 12]);
+
+    #[test]
+    fn a_client_is_nobody_else() {
+        assert_eq!(Subject::of_client("anna").client(), Some("anna"));
+        assert_eq!(Subject::new("anna").client(), None);
+        assert_ne!(Subject::of_client("anna"), Subject::new("anna"));
+    }
 
     #[test]
     fn a_token_id_survives_its_text() {

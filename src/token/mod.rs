@@ -29,8 +29,8 @@ pub use refresh::Refreshing;
 pub use restoration::{Restoration, Restorations};
 pub use scope::{ALL_ANY, Scopes, TOKENS_MANAGE, TOKENS_REFRESH};
 pub use session::{
-    AccessStanding, CredentialVersion, Device, Presented, Profile, Rotation, RotationRefusal, SETTLE, Session,
-    Standing, Succession,
+    AccessStanding, CredentialVersion, Device, Presented, Presenter, Profile, Rotation, RotationRefusal, SETTLE,
+    Session, Standing, Succession,
 };
 pub use time::Timestamp;
 

@@ -31,7 +31,7 @@ impl Pair {
             access_token: access::mint(session, person, key, policy)?,
             refresh_token: match session.profile {
                 Profile::Smsgate => refresh::mint(session, key, policy)?,
-                Profile::Form => opaque::mint(session, key)?,
+                Profile::Form | Profile::Oauth => opaque::mint(session, key)?,
             },
             expires_at: Timestamp::from_secs(session.access_expires_at().as_secs()),
             refresh_expires_at: session.idle_expires_at,

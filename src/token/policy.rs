@@ -44,6 +44,7 @@ pub struct Policy {
     pub max_token_bytes: usize,
     pub smsgate: Lifetimes,
     pub form: Lifetimes,
+    pub oauth: Lifetimes,
     /// The longest access lifetime that can be asked for.
     pub access_ttl_max: Duration,
     /// Absolute lifetime: nothing moves it.
@@ -59,6 +60,7 @@ impl Policy {
         match profile {
             Profile::Smsgate => &self.smsgate,
             Profile::Form => &self.form,
+            Profile::Oauth => &self.oauth,
         }
     }
 

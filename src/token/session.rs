@@ -27,6 +27,8 @@ pub enum Profile {
     Smsgate,
     /// Forms from browsers and simple clients.
     Form,
+    /// RFC 6749. Its sessions belong to a client as well.
+    Oauth,
 }
 
 /// A keyed fingerprint of a user's name and password hash: it changes when the password does.
@@ -79,6 +81,8 @@ pub struct Session {
     /// If the store was restored between the generation before the current one and the current one: the second in which
     /// that one was issued. It may be an adopted one, and others may bear its number.
     pub outlived: Option<Timestamp>,
+    /// The OAuth client that it was begun by, and that alone may renew it.
+    pub client: Option<Arc<str>>,
 }
 
 /// What the user behind a session may have at this moment.
@@ -89,7 +93,7 @@ pub struct Standing {
 }
 
 /// An authentic refresh token, reduced to what the rules ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presented {
     pub session: SessionId,
     pub generation: u32,
@@ -100,6 +104,19 @@ pub struct Presented {
     pub arrived_at: Timestamp,
     /// Where it came from, as far as that is to be recorded.
     pub address: Option<IpAddr>,
+    /// The OAuth client that presented it, if one did.
+    pub by: Option<Presenter>,
+}
+
+/// An OAuth client with a refresh token, and what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presenter {
+    pub client: Arc<str>,
+    /// What the next access token is to carry, of what the session may have; `None`: all of it. The session keeps what
+    /// it has (RFC 6749 section 6).
+    pub scopes: Option<Scopes>,
+    /// Idle lifetime of this client's sessions.
+    pub refresh_ttl: Duration,
 }
 
 /// The answer to a presented refresh token. Reuse changes the session, so it is an outcome and not an error: no caller
@@ -117,7 +134,8 @@ pub enum Rotation {
     Reused(Subject),
     /// The user is gone or has another password: the session has to end.
     Disowned(Subject),
-    /// Unknown, ended, expired, of another profile, or of a generation that was never issued. No side effect.
+    /// Unknown, ended, expired, of another profile or client, asking for too much, or of a generation that was never
+    /// issued. No side effect.
     Refused(RotationRefusal),
 }
 
@@ -128,6 +146,9 @@ pub enum RotationRefusal {
     Ended,
     Expired,
     OtherProfile,
+    OtherClient,
+    /// More scopes were asked for than the session has.
+    Scopes,
     /// Newer than the store knows: the store was rolled back, or worse.
     Ahead,
     /// Issued in the time that a restored store has lost, and not to be adopted.
@@ -166,6 +187,8 @@ impl Session {
     /// | any other older one | reused |
     /// | newer than known | refused |
     ///
+    /// What another profile or another OAuth client presents is refused before that table is looked at.
+    ///
     /// `user` is `None` if the user no longer exists. The dangerous wrong answer is a second `Rotated` for one
     /// generation: two live successors are a theft that nobody can see.
     pub fn rotate(
@@ -179,6 +202,9 @@ impl Session {
         if presented.profile != self.profile {
             return Rotation::Refused(RotationRefusal::OtherProfile);
         }
+        if presented.by.as_ref().map(|by| &by.client) != self.client.as_ref() {
+            return Rotation::Refused(RotationRefusal::OtherClient);
+        }
         if self.expired(now) {
             return Rotation::Refused(RotationRefusal::Expired);
         }
@@ -189,16 +215,23 @@ impl Session {
             let Some(next) = self.generation.checked_add(1) else {
                 return Rotation::Refused(RotationRefusal::Expired);
             };
+            let asked = presented.by.as_ref().and_then(|by| by.scopes.as_ref());
+            let granted = asked.unwrap_or(&self.scopes).within(&user.scopes);
+            if asked.is_some_and(|asked| !self.scopes.cover(asked) || granted.is_empty()) {
+                return Rotation::Refused(RotationRefusal::Scopes);
+            }
+            let own_ttl = presented.by.as_ref().map(|by| by.refresh_ttl);
+            let refresh_ttl = own_ttl.unwrap_or(policy.lifetimes(self.profile).refresh_ttl);
             self.generation = next;
             self.rotated_at = now;
             self.answered_at = Timestamp::MAX;
             self.address = presented.address;
-            self.idle_expires_at = (now + policy.lifetimes(self.profile).refresh_ttl).min(self.expires_at);
+            self.idle_expires_at = (now + refresh_ttl).min(self.expires_at);
             if !user.scopes.cover(&self.granted) {
                 // The overlap is for calls in flight, not for scopes that the user has lost meanwhile.
                 self.access_floor = next;
             }
-            self.granted = self.scopes.within(&user.scopes);
+            self.granted = granted;
             self.kid = Arc::clone(kid);
             self.in_doubt = false;
             self.outlived = None;

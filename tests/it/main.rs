@@ -13,6 +13,7 @@ mod form;
 mod headers;
 mod input;
 mod keys;
+mod oauth;
 mod paths;
 mod replica;
 mod restart;

@@ -18,6 +18,7 @@ pub(super) struct SessionView<'a> {
     parent: Option<String>,
     subject: &'a str,
     profile: &'static str,
+    client: Option<&'a str>,
     scopes: &'a Scopes,
     granted: &'a Scopes,
     access_ttl: u64,
@@ -74,7 +75,9 @@ impl<'a> SessionView<'a> {
             profile: match session.profile {
                 Profile::Smsgate => "smsgate",
                 Profile::Form => "form",
+                Profile::Oauth => "oauth",
             },
+            client: session.client.as_deref(),
             scopes: &session.scopes,
             granted: &session.granted,
             access_ttl: session.access_ttl.as_secs(),
@@ -108,6 +111,7 @@ impl fmt::Display for SessionView<'_> {
         writeln!(f, "  parent           {}", self.parent.as_deref().unwrap_or("none"))?;
         writeln!(f, "  subject          {:?}", self.subject)?;
         writeln!(f, "  profile          {}", self.profile)?;
+        writeln!(f, "  client           {}", quoted(self.client))?;
         writeln!(f, "  scopes           {:?}", self.scopes.to_string())?;
         writeln!(f, "  granted          {:?}", self.granted.to_string())?;
         writeln!(f, "  access_ttl       {} s", self.access_ttl)?;
@@ -195,7 +199,7 @@ mod tests {
         session.subject = Subject::new(text);
         session.device = Some(Box::new(Device { id: Some(text.into()), name: Some(text.into()) }));
         let spelled = SessionView::new(&session, T0).to_string();
-        assert_eq!(spelled.lines().count(), 20, "{spelled}");
+        assert_eq!(spelled.lines().count(), 21, "{spelled}");
         assert!(!spelled.contains(|c: char| (c.is_control() && c != '\n') || ('\u{2028}'..='\u{202e}').contains(&c)));
     }
 }

@@ -14,7 +14,7 @@ fn uncommented() -> String {
     let is_example = |line: &str| {
         let word = line.split(' ').next().unwrap_or_default();
         let key = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        line == "[[route]]" || (key && line[word.len()..].starts_with(" = "))
+        matches!(line, "[[route]]" | "[[client]]") || (key && line[word.len()..].starts_with(" = "))
     };
     let lines = SHIPPED.lines().map(|line| line.strip_prefix("# ").filter(|line| is_example(line)).unwrap_or(line));
     lines.collect::<Vec<_>>().join("\n")
@@ -60,6 +60,7 @@ fn the_shipped_file_names_every_key_and_its_variable_and_no_others() {
 fn every_example_in_the_shipped_file_is_a_key() {
     let uncommented = uncommented();
     assert_eq!(uncommented.matches("\n[[route]]").count(), 3);
+    assert_eq!(uncommented.matches("\n[[client]]").count(), 2);
     assert!(uncommented.contains("\nsecret = ") && uncommented.contains("\nusername = "));
     let found = layers(&uncommented, &[], &[]).unwrap_err();
     assert!(found.iter().all(|mistake| !mistake.contains("unknown")), "{found:#?}");

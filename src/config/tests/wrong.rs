@@ -133,6 +133,63 @@ const WRONG: &[(&str, &str)] = &[
         "[token]\nkey_file = 'k.pem'\nsecret = 'kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
         "config.toml:2:12: token.key_file: contradicts token.secret",
     ),
+    // Profiles and clients.
+    (
+        "profiles.oauth.token_path = '/login'",
+        "config.toml:1:29: profiles.oauth.token_path: must not lie at or beneath another path of these profiles",
+    ),
+    ("profiles.oauth.issuer_url = 'gate'", "config.toml:1:29: profiles.oauth.issuer_url: must be a URL such as"),
+    (
+        "[profiles.oauth]\nenabled = true\naccess_ttl = '721h'",
+        "config.toml:3:14: profiles.oauth.access_ttl: profiles.oauth.access_ttl (721h) must not be longer",
+    ),
+    ("[client]\nid = 'a'", "config.toml:1:1: client: must be tables"),
+    ("[[client]]\npublic = true", "config.toml:1:1: client.0: lacks an id"),
+    ("[[client]]\nid = 'a'", "config.toml:1:1: client.0: needs secret_hash, secret_hash_file, or public = true"),
+    ("[[client]]\nid = 'a:b'\npublic = true", "config.toml:2:6: client.0.id: `a:b` must consist of letters"),
+    ("[[client]]\nid = ''\npublic = true", "config.toml:2:6: client.0.id: must not be empty"),
+    ("[[client]]\nid = 'a'\npublic = true\nname = 'b'", "config.toml:4:1: client.0.name: unknown key"),
+    (
+        "[[client]]\nid = 'a'\nsecret_hash = 'hush'",
+        "config.toml:3:15: client.0.secret_hash: is not a password hash (a password in the clear, or DES crypt?): \
+         `portcullis hash-password` makes one",
+    ),
+    (
+        "[[client]]\nid = 'a'\npublic = true\nsecret_hash = 'hush'",
+        "config.toml:4:15: client.0.secret_hash: is not a password hash",
+    ),
+    (
+        "[[client]]\nid = 'a'\npublic = true\nsecret_hash = '$2b$04$abcdefghijklmnopqrstuuKXKEkBYqKdHLIAEyKzLDbP9rz0qqqqq'",
+        "config.toml:3:10: client.0.public: a public client has no secret",
+    ),
+    (
+        "[[client]]\nid = 'a'\npublic = true\ngrants = ['client_credentials']",
+        "config.toml:4:10: client.0.grants: client_credentials needs a client with a secret",
+    ),
+    (
+        "[[client]]\nid = 'a'\npublic = true\ngrants = ['password']",
+        "config.toml:4:10: client.0.grants: password needs profiles.oauth.password_grant = true",
+    ),
+    (
+        "[[client]]\nid = 'a'\npublic = true\ngrants = ['implicit']",
+        "config.toml:4:11: client.0.grants: `implicit` is not one of password, client_credentials, refresh_token",
+    ),
+    (
+        "[[client]]\nid = 'a'\npublic = true\nscopes = ['a b']",
+        "config.toml:4:11: client.0.scopes: `a b` is not one scope",
+    ),
+    (
+        "[[client]]\nid = 'a'\npublic = true\nscopes = ['tokens:refresh']",
+        "config.toml:4:11: client.0.scopes: `tokens:refresh` belongs to refresh tokens alone",
+    ),
+    (
+        "[[client]]\nid = 'a'\npublic = true\naccess_ttl = '721h'",
+        "config.toml:4:14: client.0.access_ttl: must not be longer than refresh_ttl",
+    ),
+    (
+        "[[client]]\nid = 'a'\npublic = true\n[[client]]\nid = 'a'\npublic = true",
+        "config.toml:5:6: client.1.id: is an earlier [[client]]'s already",
+    ),
     // Routes.
     ("route = 3", "config.toml:1:9: route: must be tables"),
     ("[route]\npath = '/a'", "config.toml:1:1: route: must be tables"),

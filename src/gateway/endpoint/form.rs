@@ -11,8 +11,8 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Request};
 use hyper::body::Incoming;
 
-use crate::profile::form::{self, Call, Carrier, Fields};
-use crate::profile::{Aside, RefreshRefusal, Refused, Reply, Visit};
+use crate::profile::form::{self, Call, Carrier};
+use crate::profile::{Aside, Fields, RefreshRefusal, Refused, Reply, Visit};
 use crate::token::TokenError;
 use crate::upstream::headers::Forwarded;
 
@@ -59,6 +59,7 @@ impl FormPaths {
 
 pub(super) async fn answer(
     charter: &Charter,
+    paths: &FormPaths,
     request: Box<Request<Incoming>>,
     place: Place,
     visitor: &Visitor,
@@ -68,7 +69,7 @@ pub(super) async fn answer(
     if *request.method() != Method::POST {
         return Err(Refusal::MethodNotAllowed("POST"));
     }
-    let cookie = charter.endpoints.form.as_ref().and_then(|paths| paths.cookie.as_deref());
+    let cookie = paths.cookie.as_deref();
     let (sessions, bounds) = (&charter.sessions, &charter.bounds);
     let visit = Visit { address: visitor.address, arrived_at: visitor.arrived_at, now: visitor.now };
     let (parts, incoming) = request.into_parts();
@@ -77,7 +78,7 @@ pub(super) async fn answer(
     }
     // With the token in a cookie there is nothing that a body would have to say.
     let bodiless = cookie.is_some() && call != Call::Login && !parts.headers.contains_key(CONTENT_TYPE);
-    if !bodiless && !is_form(&parts.headers) {
+    if !bodiless && !body::is_form(&parts.headers) {
         return Err(Refusal::Profile(Refused::Body("Expected form-encoded data")));
     }
     let body = body::read(incoming, bounds.body_bytes, bounds.body_timeout).await?;
@@ -119,12 +120,6 @@ fn presented<'a>(
             .map_or(Err(Refusal::Profile(Refused::Body(text))), |_| Err(Refusal::AmbiguousCookie));
     }
     cookie::read(headers, name)
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    let value = headers.get(CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
-    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
 #[cfg(test)]

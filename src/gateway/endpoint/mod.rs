@@ -5,6 +5,7 @@
 
 mod cookie;
 mod form;
+mod oauth;
 mod smsgate;
 
 use http::header::{CONTENT_TYPE, HeaderValue, SET_COOKIE};
@@ -19,12 +20,21 @@ use super::judge::Judge;
 use super::{Charter, Refusal, Visitor, reply};
 
 pub use form::FormPaths;
+pub use oauth::{KEYS, OauthPaths};
 
 /// A path of ours.
 pub(super) enum Endpoint<'a> {
     /// With what stands behind the prefix.
     Smsgate(&'a str),
-    Form(form::Place),
+    Form(&'a FormPaths, form::Place),
+    Oauth(&'a OauthPaths, oauth::Place),
+}
+
+impl Endpoint<'_> {
+    /// Whether a gate that only follows another one can answer for itself.
+    pub(super) fn is_public_knowledge(&self) -> bool {
+        matches!(self, Self::Oauth(_, place) if place.is_public_knowledge())
+    }
 }
 
 /// Where our endpoints lie.
@@ -33,15 +43,18 @@ pub struct Endpoints {
     pub smsgate: String,
     /// `None`: this dialect is not spoken, and its paths are paths like any other.
     pub form: Option<FormPaths>,
+    /// Likewise.
+    pub oauth: Option<OauthPaths>,
 }
 
 impl Endpoints {
     /// The endpoint that a canonical path is, if it is one.
-    pub(super) fn find<'a>(&self, path: &'a str) -> Option<Endpoint<'a>> {
+    pub(super) fn find<'a>(&'a self, path: &'a str) -> Option<Endpoint<'a>> {
         if let Some(rest) = super::mapping::strip_prefix_loosely(path, &self.smsgate) {
             return Some(Endpoint::Smsgate(rest));
         }
-        self.form.as_ref()?.find(path).map(Endpoint::Form)
+        let form = self.form.as_ref().and_then(|paths| Some(Endpoint::Form(paths, paths.find(path)?)));
+        form.or_else(|| self.oauth.as_ref().and_then(|paths| Some(Endpoint::Oauth(paths, paths.find(path)?))))
     }
 }
 
@@ -60,13 +73,12 @@ pub(super) async fn answer(
 ) -> Result<Response<Answer>, Refusal> {
     let Reply { status, content, aside } = match endpoint {
         Endpoint::Smsgate(rest) => smsgate::answer(charter, judge, request, rest, visitor).await?,
-        Endpoint::Form(place) => match form::answer(charter, request, place, visitor, forwarded).await {
-            Ok(reply) => reply,
-            Err(refusal) => {
-                let realm = charter.endpoints.form.as_ref().map_or_else(Default::default, |paths| paths.realm.clone());
-                return Err(Refusal::InForm { refusal: Box::new(refusal), realm });
-            }
-        },
+        Endpoint::Form(paths, place) => form::answer(charter, paths, request, place, visitor, forwarded)
+            .await
+            .map_err(|refusal| Refusal::InForm { refusal: Box::new(refusal), realm: paths.realm.clone() })?,
+        Endpoint::Oauth(paths, place) => oauth::answer(charter, paths, request, place, visitor)
+            .await
+            .map_err(|refusal| Refusal::InOauth(Box::new(refusal)))?,
     };
     let (body, content_type) = match content {
         Content::Nothing => (Answer::empty(), None),

@@ -94,6 +94,7 @@ fn subject_of(caller: &Caller) -> Subject {
     match caller {
         Caller::User(user) => Subject::new(Arc::clone(&user.name)),
         Caller::Bearer(token) => token.subject.clone(),
+        Caller::Client(client) => Subject::of_client(&client.id),
     }
 }
 
@@ -101,6 +102,6 @@ fn subject_of(caller: &Caller) -> Subject {
 fn own_session_only(caller: &Caller) -> Option<SessionId> {
     match caller {
         Caller::Bearer(token) if !token.scopes.satisfy(TOKENS_MANAGE) => Some(token.session()),
-        Caller::Bearer(_) | Caller::User(_) => None,
+        Caller::Bearer(_) | Caller::User(_) | Caller::Client(_) => None,
     }
 }

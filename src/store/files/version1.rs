@@ -91,6 +91,7 @@ impl SessionV1 {
             access_floor: self.access_floor,
             in_doubt: false,
             outlived: None,
+            client: None,
         }
     }
 }

@@ -32,6 +32,7 @@ const ADDRESS: u8 = 1 << 7;
 /// Of the marks.
 const IN_DOUBT: u8 = 1;
 const OUTLIVED: u8 = 1 << 1;
+const CLIENT: u8 = 1 << 2;
 
 /// What an address is written with.
 const V4: u8 = 4;
@@ -62,9 +63,12 @@ impl Packed {
         let profile = match session.profile {
             Profile::Smsgate => 0,
             Profile::Form => 1,
+            Profile::Oauth => 2,
         };
         let mark = |says: bool, mark| if says { mark } else { 0 };
-        let marks = mark(session.in_doubt, IN_DOUBT) | mark(session.outlived.is_some(), OUTLIVED);
+        let marks = mark(session.in_doubt, IN_DOUBT)
+            | mark(session.outlived.is_some(), OUTLIVED)
+            | mark(session.client.is_some(), CLIENT);
         let first_end = session.idle_expires_at.min(session.expires_at);
         let seconds = u32::try_from(first_end.saturating_since(rotated_at).as_secs()).unwrap_or(u32::MAX);
         // Most sessions take less; the box takes what was needed.
@@ -104,6 +108,9 @@ impl Packed {
         }
         if let Some(outlived) = session.outlived {
             out.bytes.extend(outlived.as_micros().to_le_bytes());
+        }
+        if let Some(client) = &session.client {
+            out.word(client);
         }
         Self(out.bytes.into())
     }
@@ -148,6 +155,7 @@ impl Packed {
             parent: (flags & PARENT != 0).then(|| SessionId::from_bytes(read.array())),
             device: (flags & DEVICE != 0).then(|| Box::new(device(&mut read))),
             outlived: (marks & OUTLIVED != 0).then(|| Timestamp::from_micros(u64::from_le_bytes(read.array()))),
+            client: (marks & CLIENT != 0).then(|| read.word(words)),
         }
     }
 
@@ -183,7 +191,11 @@ fn flags(session: &Session) -> u8 {
 
 fn head(read: &mut Reader<'_>) -> Head {
     let [flags, profile, marks] = read.array();
-    let profile = if profile == 0 { Profile::Smsgate } else { Profile::Form };
+    let profile = match profile {
+        0 => Profile::Smsgate,
+        1 => Profile::Form,
+        _ => Profile::Oauth,
+    };
     let generation = u32::from_le_bytes(read.array());
     let rotated_at = Timestamp::from_micros(u64::from_le_bytes(read.array()));
     let lasts = lasts(rotated_at, u32::from_le_bytes(read.array()));

@@ -36,8 +36,15 @@ fn made(n: u64, subject: &str) -> Session {
 }
 
 fn rotate(memory: &Memory, id: SessionId, generation: u32, now: Timestamp, log: &mut Log<'_>) -> Rotation {
-    let presented =
-        Presented { session: id, generation, issued_at: T0, profile: Profile::Smsgate, arrived_at: now, address: None };
+    let presented = Presented {
+        session: id,
+        generation,
+        issued_at: T0,
+        profile: Profile::Smsgate,
+        arrived_at: now,
+        address: None,
+        by: None,
+    };
     let user = Standing { scopes: Scopes::new([ALL_ANY]), credential: CredentialVersion([7; 8]) };
     let rule = |session: &mut Session| session.rotate(&presented, Some(&user), &"key".into(), now, &policy());
     memory.change(id, &policy(), rule, log)

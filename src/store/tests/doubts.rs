@@ -56,8 +56,15 @@ fn present(
     settle: impl Future,
 ) -> Result<Rotation, StoreError> {
     let now = T0 + SECOND * second;
-    let presented =
-        Presented { session: id, generation, issued_at: T0, profile: Profile::Smsgate, arrived_at: now, address: None };
+    let presented = Presented {
+        session: id,
+        generation,
+        issued_at: T0,
+        profile: Profile::Smsgate,
+        arrived_at: now,
+        address: None,
+        by: None,
+    };
     let rotation = run(store.rotate(&presented, &known, &"key".into(), now, settle));
     store.answered(id, generation + 1, now);
     rotation
@@ -162,6 +169,7 @@ fn a_retry_that_failed_may_be_repeated_when_its_window_is_over() {
             profile: Profile::Smsgate,
             arrived_at: now,
             address: None,
+            by: None,
         };
         let mut other = pin!(store.store.issue(session(2, "ben", T0, &policy), &known, T0));
         let mut retry = pin!(store.store.rotate(&presented, &known, &kid, now, async {}));

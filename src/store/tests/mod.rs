@@ -87,7 +87,7 @@ fn capped(sessions: usize, sessions_per_user: usize) -> (TempDir, Running) {
 }
 
 /// A user with the password of the sessions made here, who may have everything.
-fn known(_: &Subject) -> Option<Standing> {
+fn known(_: &Subject, _: Option<&str>) -> Option<Standing> {
     Some(Standing { scopes: Scopes::new([ALL_ANY]), credential: CredentialVersion([7; 8]) })
 }
 
@@ -108,8 +108,15 @@ fn mint(store: &Store, id: u64, parent: SessionId, second: u32) -> Result<Sessio
 }
 
 fn refresh(store: &Store, id: SessionId, generation: u32, now: Timestamp) -> Rotation {
-    let presented =
-        Presented { session: id, generation, issued_at: T0, profile: Profile::Smsgate, arrived_at: now, address: None };
+    let presented = Presented {
+        session: id,
+        generation,
+        issued_at: T0,
+        profile: Profile::Smsgate,
+        arrived_at: now,
+        address: None,
+        by: None,
+    };
     run(store.rotate(&presented, &known, &"key".into(), now, async {})).unwrap()
 }
 
@@ -166,7 +173,7 @@ fn a_sign_in_that_is_refused_ends_nobody() {
     let (_folder, store) = capped(10_000, 1);
     let first = sign_in(&store, 1, "anna", 1).unwrap();
     let late = session(2, "anna", T0, &policy());
-    assert!(matches!(run(store.issue(late, &|_| None, T0)), Err(StoreError::Overtaken)));
+    assert!(matches!(run(store.issue(late, &|_, _| None, T0)), Err(StoreError::Overtaken)));
     assert_eq!((live(&store, &[first]), store.live()), (vec![true], 1));
 }
 
@@ -277,7 +284,7 @@ fn a_sign_in_is_overtaken_by_a_change_of_its_user() {
     for (n, (name, now)) in changes.iter().enumerate() {
         let session = session(n as u64, "anna", T0, &policy());
         let id = session.id;
-        let outcome = run(store.issue(session, &|_| now(read_only.clone()), T0));
+        let outcome = run(store.issue(session, &|_, _| now(read_only.clone()), T0));
         assert!(matches!(outcome, Err(StoreError::Overtaken)), "{name}");
         assert_eq!((store.find(id), store.live()), (None, 0), "{name}");
         assert_eq!(store.access_standing(access(id, 0), T0), AccessStanding::Ended, "{name}");
@@ -363,7 +370,8 @@ fn nobody_slips_in_while_a_user_is_signed_out_everywhere() {
     for round in 0..50 {
         let (_folder, store) = empty();
         let gone = AtomicBool::new(false);
-        let users = |subject: &Subject| known(subject).filter(|_| !gone.load(Ordering::SeqCst));
+        let users =
+            |subject: &Subject, client: Option<&str>| known(subject, client).filter(|_| !gone.load(Ordering::SeqCst));
         let parent = sign_in(&store, 999, "anna", 0).unwrap();
         at_once(8, |thread| {
             if thread == 0 {

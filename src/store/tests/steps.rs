@@ -210,7 +210,7 @@ impl World {
             Step::Remove { user } => self.model.users[user] = None,
             Step::UsersChanged => {
                 let users = self.model.users.clone();
-                run(self.store().users_changed(&|subject| Self::standing(&users, subject))).unwrap();
+                run(self.store().users_changed(&|subject, _| Self::standing(&users, subject))).unwrap();
                 self.model.users_changed();
             }
             Step::Wait(span) => self.now = self.now + span,
@@ -247,7 +247,7 @@ impl World {
             fate: Fate::Live,
         };
         let users = self.model.users.clone();
-        let taken = run(self.store().issue(session, &|subject| Self::standing(&users, subject), self.now)).is_ok();
+        let taken = run(self.store().issue(session, &|subject, _| Self::standing(&users, subject), self.now)).is_ok();
         assert_eq!(taken, self.model.issue(signed, self.now));
     }
 
@@ -260,10 +260,11 @@ impl World {
             profile: Profile::Smsgate,
             arrived_at: moved(self.now, -micros),
             address: None,
+            by: None,
         };
         let users = self.model.users.clone();
         let (now, kid) = (self.now, "key".into());
-        let standing = |subject: &Subject| Self::standing(&users, subject);
+        let standing = |subject: &Subject, _: Option<&str>| Self::standing(&users, subject);
         let (outcome, pair) = match run(self.store().rotate(&presented, &standing, &kid, now, async {})).unwrap() {
             Rotation::Rotated(pair) => (Outcome::Rotated, Some(*pair)),
             Rotation::Retried(pair) => (Outcome::Retried, Some(*pair)),

@@ -52,6 +52,7 @@ fn present(
         profile: Profile::Smsgate,
         arrived_at: moved(T0, now),
         address: None,
+        by: None,
     };
     let user =
         Standing { scopes: Scopes::new(["messages:send", "messages:read"]), credential: CredentialVersion([7; 8]) };
@@ -282,6 +283,7 @@ proptest! {
                 profile: Profile::Smsgate,
                 arrived_at: now,
                 address: None,
+                by: None,
             };
             let before = state.session.clone();
             let rotation = restorations.rotate(&mut state.session, &presented, Some(&user), &"k".into(), now, &policy);

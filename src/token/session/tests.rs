@@ -57,6 +57,7 @@ fn present(session: &mut Session, row: &Row, policy: &Policy) -> Rotation {
         profile: Profile::Smsgate,
         arrived_at: moved(T0, row.arrived),
         address: None,
+        by: None,
     };
     session.rotate(&presented, row.user.as_ref(), &"next".into(), moved(T0, row.now), policy)
 }
@@ -213,6 +214,7 @@ fn a_rotation_moves_what_it_must_and_leaves_the_rest() {
         profile: Profile::Smsgate,
         arrived_at: moved(T0, LATER - 1),
         address,
+        by: None,
     };
     let now = moved(T0, LATER);
     let kid: Arc<str> = "next".into();
@@ -348,4 +350,84 @@ fn a_session_is_remembered_until_its_last_access_token_has_expired() {
     let ending = Session { expires_at: moved(T0, 60 * SECOND), ..session };
     assert_eq!(ending.access_expires_at(), ending.expires_at);
     assert_eq!(ending.access_ends_at(&policy), ending.expires_at + policy.leeway);
+}
+
+/// A session of `app`, and what becomes of it when `client` presents its token and asks for `scopes`.
+fn by_client(client: Option<&str>, scopes: Option<&[&str]>, granted: &[&str]) -> (Rotation, Session, Session) {
+    let policy = policy();
+    let of_app = Session { profile: Profile::Oauth, client: Some("app".into()), ..session(1, "anna", T0, &policy) };
+    let before = Session { scopes: Scopes::new(granted), ..of_app };
+    let mut after = before.clone();
+    let by = client.map(|client| Presenter {
+        client: client.into(),
+        scopes: scopes.map(Scopes::new),
+        refresh_ttl: Duration::from_secs(777),
+    });
+    let presented = Presented {
+        session: before.id,
+        generation: 0,
+        issued_at: T0,
+        profile: Profile::Oauth,
+        arrived_at: T0,
+        address: None,
+        by,
+    };
+    (after.rotate(&presented, Some(&anna()), &"next".into(), T0, &policy), before, after)
+}
+
+#[test]
+fn another_client_or_none_changes_nothing() {
+    for client in [None, Some("other"), Some("App"), Some("")] {
+        let (rotation, before, after) = by_client(client, None, &["messages:read"]);
+        assert_eq!(rotation, Rotation::Refused(RotationRefusal::OtherClient));
+        assert_eq!(before, after);
+    }
+    let mut plain = session(1, "anna", T0, &policy());
+    let (_, of_app, _) = by_client(None, None, &[]);
+    let presented = |by| Presented {
+        session: plain.id,
+        generation: 0,
+        issued_at: T0,
+        profile: plain.profile,
+        arrived_at: T0,
+        address: None,
+        by,
+    };
+    let by = Presenter { client: of_app.client.unwrap(), scopes: None, refresh_ttl: Duration::from_secs(1) };
+    let presented = presented(Some(by));
+    let rotation = plain.rotate(&presented, Some(&anna()), &"next".into(), T0, &policy());
+    assert_eq!(rotation, Rotation::Refused(RotationRefusal::OtherClient), "a session that has no client");
+}
+
+#[test]
+fn its_client_renews_it_for_its_own_time() {
+    let (rotation, _, after) = by_client(Some("app"), None, &["messages:read"]);
+    assert_eq!((&*name(&rotation), after.idle_expires_at), ("rotated", T0 + Duration::from_secs(777)));
+    assert_eq!(after.granted, Scopes::new(["messages:read"]));
+}
+
+#[test]
+fn a_narrower_scope_narrows_the_access_token_and_not_the_session() {
+    let both = ["messages:read", "messages:send"];
+    let (rotation, _, after) = by_client(Some("app"), Some(&["messages:read"]), &both);
+    assert_eq!((&*name(&rotation), after.granted), ("rotated", Scopes::new(["messages:read"])));
+    assert_eq!(after.scopes, Scopes::new(both));
+    // Everything that there is, for a user who may not have it all.
+    let (_, _, after) = by_client(Some("app"), Some(&["messages:read"]), &["all:any"]);
+    assert_eq!(after.granted, Scopes::new(["messages:read"]));
+}
+
+#[test]
+fn a_wider_scope_is_refused_without_using_the_token_up() {
+    for (asked, granted) in [
+        (&["messages:send"][..], &["messages:read"][..]),
+        (&["all:any"], &["messages:read", "messages:send"]),
+        (&["tokens:refresh"], &["all:any"]),
+        // The session may, the user may not any more.
+        (&["logs:read"], &["logs:read"]),
+    ] {
+        let (rotation, before, after) = by_client(Some("app"), Some(asked), granted);
+        assert_eq!(rotation, Rotation::Refused(RotationRefusal::Scopes), "{asked:?}");
+        assert_eq!(before, after);
+    }
 }

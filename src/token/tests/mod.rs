@@ -27,6 +27,7 @@ pub(crate) fn policy() -> Policy {
         max_token_bytes: 8192,
         smsgate: Lifetimes { access_ttl: Duration::from_mins(15), refresh_ttl: Duration::from_hours(720) },
         form: Lifetimes { access_ttl: Duration::from_mins(5), refresh_ttl: Duration::from_hours(168) },
+        oauth: Lifetimes { access_ttl: Duration::from_mins(10), refresh_ttl: Duration::from_hours(240) },
         access_ttl_max: Duration::from_hours(1),
         session_ttl: Duration::from_hours(8760),
         access_overlap: AccessOverlap::For(Duration::from_secs(30)),
@@ -62,6 +63,7 @@ pub(crate) fn session(id: u64, subject: &str, now: Timestamp, policy: &Policy) -
         access_floor: 0,
         in_doubt: false,
         outlived: None,
+        client: None,
     }
 }
 
@@ -72,7 +74,7 @@ pub(crate) fn moved(at: Timestamp, micros: i64) -> Timestamp {
 
 fn mint(session: &Session, ring: &KeyRing, policy: &Policy) -> Pair {
     let claims = Map::new();
-    Pair::mint(session, Person { email: None, roles: &[], claims: &claims }, ring.current(), policy).unwrap()
+    Pair::mint(session, Person { email: None, roles: &[], claims: Some(&claims) }, ring.current(), policy).unwrap()
 }
 
 fn claims(token: &str) -> Value {
@@ -111,7 +113,7 @@ fn a_pair_says_what_other_validators_read() {
     let ring = KeyRing::in_memory(Algorithm::HS256).unwrap();
     let extra = json!({ "tenant": "acme", "level": 3 });
     let (roles, extra) = (["admin".to_owned()], extra.as_object().unwrap());
-    let person = Person { email: Some("anna@example.org"), roles: &roles, claims: extra };
+    let person = Person { email: Some("anna@example.org"), roles: &roles, claims: Some(extra) };
     let session = session(1, "anna", T0, &policy);
     let pair = Pair::mint(&session, person, ring.current(), &policy).unwrap();
     assert_eq!(
@@ -156,6 +158,7 @@ fn a_retry_mints_the_same_pair_again() {
                 profile: session.profile,
                 arrived_at: now,
                 address: None,
+                by: None,
             };
             match session.rotate(&presented, Some(&user), ring.current().kid(), now, &policy) {
                 Rotation::Rotated(session) | Rotation::Retried(session) => mint(&session, &ring, &policy),

@@ -157,6 +157,7 @@ fn policy() -> Policy {
         max_token_bytes: 8192,
         smsgate: hours,
         form: hours,
+        oauth: hours,
         access_ttl_max: hour,
         session_ttl: hour,
         access_overlap: AccessOverlap::UntilExpiry,

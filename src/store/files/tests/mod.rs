@@ -58,6 +58,7 @@ fn session(number: u8) -> Session {
         access_floor: 0,
         in_doubt: false,
         outlived: None,
+        client: None,
     }
 }
 

@@ -43,6 +43,7 @@ prop_compose! {
         scopes in scopes(),
         granted in option::of(scopes()),
         device in option::of((option::of(text()), option::of(text()))),
+        client in option::of(text()),
     ) -> Session {
         Session {
             subject: Subject::new(subject),
@@ -50,6 +51,7 @@ prop_compose! {
             granted: granted.unwrap_or_else(|| scopes.clone()),
             scopes,
             device: device.map(|(id, name)| Box::new(Device { id, name })),
+            client: client.map(Into::into),
             ..session(0, "", T0, &policy())
         }
     }
@@ -66,9 +68,11 @@ prop_compose! {
         (generation, access_floor) in (number(), number()),
         credential in any::<[u8; 8]>(),
         (in_doubt, outlived) in (any::<bool>(), option::of(time())),
+        profile in select(vec![Profile::Smsgate, Profile::Form, Profile::Oauth]),
     ) -> Session {
         Session {
             id: SessionId::from_bytes(id),
+            profile,
             access_ttl,
             address,
             created_at,

@@ -81,8 +81,15 @@ impl World {
                 if let Some(Session { id, generation, .. }) = found {
                     let now = T0 + SECOND * self.second;
                     let profile = Profile::Smsgate;
-                    let presented =
-                        Presented { session: id, generation, issued_at: now, profile, arrived_at: now, address: None };
+                    let presented = Presented {
+                        session: id,
+                        generation,
+                        issued_at: now,
+                        profile,
+                        arrived_at: now,
+                        address: None,
+                        by: None,
+                    };
                     let _ = run(self.primary().rotate(&presented, &known, &"key".into(), now, async {}));
                 }
             }
@@ -93,7 +100,9 @@ impl World {
             }
             Step::Narrow => {
                 let scopes = Scopes::default();
-                let narrow = |_: &Subject| Some(Standing { scopes: scopes.clone(), ..known(&Subject::new(""))? });
+                let narrow = |_: &Subject, _: Option<&str>| {
+                    Some(Standing { scopes: scopes.clone(), ..known(&Subject::new(""), None)? })
+                };
                 let _ = run(self.primary().users_changed(&narrow));
             }
             Step::Pulse => self.primary().pulse(T0 + SECOND * self.second),

@@ -101,8 +101,10 @@ fn what_the_primary_does_is_known_with_the_next_look() {
     assert_ne!(replica.epoch(), epoch);
     assert_eq!(replica.newest(), T0 + SECOND * 6);
     assert!(run(primary.end(first)).unwrap());
-    run(primary.users_changed(&|_| Some(Standing { scopes: Scopes::default(), ..known(&Subject::new("")).unwrap() })))
-        .unwrap();
+    run(primary.users_changed(&|_, _| {
+        Some(Standing { scopes: Scopes::default(), ..known(&Subject::new(""), None).unwrap() })
+    }))
+    .unwrap();
     replica.knows_what_is_known_to(&primary);
     assert_eq!(replica.access_standing(access(first, 1), T0 + SECOND * 7), AccessStanding::Ended);
     assert_eq!(replica.access_standing(access(second, 0), T0 + SECOND * 7), AccessStanding::Superseded);
@@ -212,13 +214,14 @@ fn a_replica_changes_nothing() {
         profile: Profile::Smsgate,
         arrived_at: T0,
         address: None,
+        by: None,
     };
     let read_only = |result: Result<(), StoreError>| matches!(result, Err(StoreError::ReadOnly));
     assert!(read_only(sign_in(&replica, 2, "anna", 1).map(drop)));
     assert!(read_only(run(replica.rotate(&presented, &known, &"key".into(), T0, async {})).map(drop)));
     assert!(read_only(run(replica.end(id)).map(drop)));
     assert!(read_only(run(replica.end_subject(&Subject::new("anna")))));
-    assert!(read_only(run(replica.users_changed(&|_| None)).map(drop)));
+    assert!(read_only(run(replica.users_changed(&|_, _| None)).map(drop)));
     assert!(replica.snapshot(T0).is_err() && !replica.has_news() && replica.is_replica());
     replica.pulse(T0);
     replica.close();

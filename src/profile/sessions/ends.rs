@@ -1,0 +1,63 @@
+//! How sessions end on request.
+//!
+//! Guarantees: whoever has a token of a session can end it, and nobody else's; foreign and unknown sessions are told apart
+//! from nothing.
+//! Does not know: who else ends sessions: reuse, time, a changed user.
+
+use tracing::info;
+
+use crate::account::Client;
+use crate::token::{Profile, Refreshing, SessionId, Subject, Timestamp, access, opaque};
+
+use super::{Refused, Sessions};
+
+impl Sessions {
+    /// Ends a session if it is the subject's own. Silent about everything else.
+    ///
+    /// # Errors
+    /// [`Refused::Unwritten`] if nobody can say that the end outlives this process; until then it holds.
+    pub async fn end(&self, subject: &Subject, id: SessionId) -> Result<(), Refused> {
+        // One that has ended may not be written yet: whoever asks again has to be told so again.
+        if self.store.find(id).is_some_and(|session| session.subject != *subject) {
+            return Ok(());
+        }
+        if self.store.end(id).await.map_err(|_| Refused::Unwritten)? {
+            info!(event = "revoke", session = %id, subject = %subject, "session ended");
+        }
+        Ok(())
+    }
+
+    /// Ends the session that a refresh token belongs to, whichever of its generation it is: whoever has one can end it
+    /// anyway, by using it twice. Silent about everything that is no such token.
+    ///
+    /// # Errors
+    /// As for [`Sessions::end`].
+    pub async fn leave(&self, profile: Profile, token: &str, now: Timestamp) -> Result<(), Refused> {
+        let Ok(Refreshing { id, .. }) = self.verify(profile, token, now) else { return Ok(()) };
+        match self.store.find(id.session) {
+            Some(session) if session.profile == profile => self.end(&session.subject, id.session).await,
+            Some(_) => Ok(()),
+            // It may have ended a moment ago without being written yet.
+            None => self.store.end(id.session).await.map(drop).map_err(|_| Refused::Unwritten),
+        }
+    }
+
+    /// Ends the session of an access or refresh token that was issued to `client`. Silent about everything that is no
+    /// token.
+    ///
+    /// # Errors
+    /// [`Refused::Foreign`] if it was issued to somebody else (RFC 7009 section 2.1); as for [`Sessions::end`].
+    pub async fn revoke(&self, client: &Client, token: &str, now: Timestamp) -> Result<(), Refused> {
+        let of_refresh = |refreshing: Refreshing| refreshing.id.session;
+        let session = opaque::verify(token, &self.keys.ring(), now).map(of_refresh).or_else(|_| {
+            access::verify(token, &self.keys.ring(), &self.policy, now).map(|verified| verified.session())
+        });
+        let Ok(id) = session else { return Ok(()) };
+        match self.store.find(id) {
+            Some(session) if session.client.as_deref() == Some(&*client.id) => self.end(&session.subject, id).await,
+            Some(_) => Err(Refused::Foreign),
+            // As above.
+            None => self.store.end(id).await.map(drop).map_err(|_| Refused::Unwritten),
+        }
+    }
+}
