@@ -14,7 +14,7 @@ use std::time::Duration;
 use portcullis::store::{Caps, Fsync, Remembered, Store};
 use portcullis::token::{
     ALL_ANY, AccessOverlap, AccessStanding, CredentialVersion, Device, Lifetimes, OnReuse, Policy, Presented, Profile,
-    Rotation, Scopes, Session, SessionId, Standing, Subject, Timestamp, TokenId, TokenKind,
+    Rotation, Scopes, Sender, Session, SessionId, Standing, Subject, Timestamp, TokenId, TokenKind,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
@@ -110,7 +110,7 @@ pub async fn refresh(store: &Store, n: u64, kid: &Arc<str>) -> bool {
         issued_at: Timestamp::default(),
         profile: session.profile,
         arrived_at: NOW,
-        address: session.address,
+        sender: session.used_from,
         by: None,
     };
     let rotation = store.rotate(&presented, &|_, _| Some(standing()), kid, NOW, std::future::ready(())).await.unwrap();
@@ -131,6 +131,7 @@ fn session(n: u64, device: bool) -> Session {
         let uuid = format!("{random:016x}-{:016x}-ab", mix(random));
         Box::new(Device { id: Some(uuid), name: Some("Pixel 9 Pro of Alexandra".to_owned()) })
     });
+    let sender = Sender { address: Some(Ipv4Addr::from_bits(random as u32).into()), agent: None };
     Session {
         id: id(n),
         subject: Subject::new(format!("{:016x}{random:016x}", mix(random))),
@@ -139,7 +140,8 @@ fn session(n: u64, device: bool) -> Session {
         granted: scopes,
         access_ttl: Duration::from_mins(15),
         device,
-        address: Some(Ipv4Addr::from_bits(random as u32).into()),
+        begun_from: sender.clone(),
+        used_from: sender,
         created_at,
         rotated_at,
         answered_at: rotated_at + Duration::from_micros(5000 + random % 3000),

@@ -11,6 +11,8 @@ pub struct Log {
     pub format: LogFormat,
     pub level: LogLevel,
     pub access: AccessLog,
+    /// Whether what happens to sessions leaves lines, whatever the level.
+    pub audit: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,7 @@ impl Log {
             format: r.choice("log.format", LogFormat::Auto),
             level: r.choice("log.level", LogLevel::Info),
             access: r.choice("log.access", AccessLog::Refused),
+            audit: r.flag("log.audit", true),
         }
     }
 }

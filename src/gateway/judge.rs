@@ -13,7 +13,7 @@ use http::header::AUTHORIZATION;
 
 use crate::account::{Credentials, RetryAfter, SignInError, User};
 use crate::profile::Caller;
-use crate::token::{AccessStanding, Scopes, TOKENS_MANAGE, Timestamp, TokenError, Verified, access};
+use crate::token::{AccessStanding, SESSIONS_ADMIN, Scopes, TOKENS_MANAGE, Timestamp, TokenError, Verified, access};
 use crate::upstream::Permit;
 use crate::upstream::headers::Identity;
 
@@ -55,6 +55,28 @@ impl<'a> Presented<'a> {
 fn credentials_of<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = value.split_at_checked(scheme.len())?;
     (start.eq_ignore_ascii_case(scheme) && rest.first() == Some(&b' ')).then(|| rest.trim_ascii())
+}
+
+/// What a call at our endpoints takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Any password and any access token.
+    Own,
+    /// A password, or an access token that may manage tokens.
+    Manage,
+    /// The scope for the sessions of others, with a password too.
+    Administer,
+}
+
+impl Right {
+    fn check(self, scopes: &Scopes, of_token: bool) -> Result<(), Refusal> {
+        let needed = match self {
+            Self::Manage if of_token => TOKENS_MANAGE,
+            Self::Own | Self::Manage => return Ok(()),
+            Self::Administer => SESSIONS_ADMIN,
+        };
+        if scopes.satisfy(needed) { Ok(()) } else { Err(Refusal::ScopeMissing(needed.into())) }
+    }
 }
 
 /// The judge of one worker.
@@ -135,23 +157,22 @@ impl Judge {
         drop(self.charter.accounts.guesses().admit(credentials, visitor.address, visitor.now));
     }
 
-    /// Who calls a token endpoint: by password, or by an access token that may manage tokens. With `own` any valid
-    /// access token will do.
+    /// Who calls a token endpoint: by password, or by an access token that has the right.
     ///
     /// # Errors
     /// The refusal to answer with.
-    pub async fn caller(&self, headers: &HeaderMap, visitor: &Visitor, own: bool) -> Result<Caller, Refusal> {
+    pub async fn caller(&self, headers: &HeaderMap, visitor: &Visitor, right: Right) -> Result<Caller, Refusal> {
         match Presented::read(headers)? {
             Presented::Bearer(token) => {
                 let admitted = self.bearer(token, visitor.now)?;
-                if !own && !admitted.verified.scopes.satisfy(TOKENS_MANAGE) {
-                    return Err(Refusal::ScopeMissing(TOKENS_MANAGE.into()));
-                }
+                right.check(&admitted.verified.scopes, true)?;
                 Ok(Caller::Bearer(Arc::clone(&admitted.verified)))
             }
             Presented::Basic(credentials) => {
                 let signed_in = self.charter.accounts.sign_in(&credentials, visitor.address, visitor.now).await;
-                signed_in.map(Caller::User).map_err(sign_in_refusal)
+                let user = signed_in.map_err(sign_in_refusal)?;
+                right.check(&user.scopes, false)?;
+                Ok(Caller::User(user))
             }
         }
     }

@@ -10,7 +10,8 @@ use http::Method;
 use super::route::{Demand, Rule};
 
 /// Scopes that the API knows although no route demands them.
-pub const FURTHER_SCOPES: [&str; 2] = [crate::token::ALL_ANY, crate::token::TOKENS_MANAGE];
+pub const FURTHER_SCOPES: [&str; 3] =
+    [crate::token::ALL_ANY, crate::token::TOKENS_MANAGE, crate::token::SESSIONS_ADMIN];
 
 const SCOPED: &[(Method, &str, &str)] = &[
     (Method::GET, "/messages", "messages:list"),
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scopes_are_the_documented_ones() {
+    fn the_scopes_are_the_documented_ones_and_the_gates_own() {
         let scopes: BTreeSet<String> = routes("", true)
             .scopes()
             .iter()
@@ -152,6 +153,8 @@ mod tests {
             "messages:list",
             "messages:read",
             "messages:send",
+            // The gate's own.
+            "sessions:admin",
             "settings:read",
             "settings:write",
             "tokens:manage",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::HeaderValue;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use tracing::warn;
 
@@ -97,7 +97,8 @@ impl Gateway {
     /// How a refusal reads: on routes as the operator wants it, at our endpoints as their dialect has it.
     fn wording(&self, refusal: &Refusal, uri: &Uri) -> Wording {
         let manner = &self.charter.manner;
-        let ours = |path: &str| self.charter.endpoints.find(path).is_some();
+        // With any method: which call a path is of ours does not matter here.
+        let ours = |path: &str| self.charter.endpoints.find(&Method::GET, path).is_some();
         if manner.plain && !path::canonical(uri.path()).is_ok_and(|path| ours(&path)) {
             refusal.plain_wording(&manner.realm)
         } else {
@@ -122,7 +123,7 @@ impl Gateway {
         let forwarded = peer.forwarded(request.headers());
         let address = visitor::client_address(peer, forwarded.as_ref(), &charter.trusted_proxies);
         let mut visitor = Visitor { address, arrived_at, now: arrived_at };
-        if let Some(endpoint) = charter.endpoints.find(&path) {
+        if let Some(endpoint) = charter.endpoints.find(request.method(), &path) {
             let note = charter.handover.read(request.method(), uri, request.headers(), arrived_at);
             // Boxed: what is rare must not make every request's future, which idle connections keep, as large as itself.
             if let Some(primary) = self.primary.as_ref().filter(|_| !endpoint.is_public_knowledge()) {

@@ -14,7 +14,7 @@ use std::panic;
 use std::sync::Arc;
 
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, ParseError};
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, registry};
@@ -24,6 +24,10 @@ use crate::config::{self, LogFormat, LogLevel};
 
 use format::Form;
 use spool::Spool;
+
+/// The target of what happens to sessions: kept whatever the level, as the trail must not break off because somebody
+/// wanted fewer lines.
+pub const AUDIT: &str = "portcullis::audit";
 
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -52,7 +56,10 @@ pub fn start(log: &config::Log, filter: Option<&str>) -> Result<Log, LogError> {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let filter = filter.map(EnvFilter::try_new).transpose()?;
+    let audit = if log.audit { LevelFilter::INFO } else { LevelFilter::OFF };
+    // What is said of the trail itself stands behind, and wins.
+    let filter = filter.map(|filter| EnvFilter::try_new(format!("{AUDIT}={audit},{filter}"))).transpose()?;
+    let levels = levels(level, audit);
     let terminal = io::stderr().is_terminal();
     let form = match log.format {
         LogFormat::Json => Form::Json,
@@ -64,10 +71,15 @@ pub fn start(log: &config::Log, filter: Option<&str>) -> Result<Log, LogError> {
     let lines = Lines { form, spool: Arc::clone(&spool) };
     match filter {
         Some(filter) => registry().with(filter).with(lines).try_init()?,
-        None => registry().with(level).with(lines).try_init()?,
+        None => registry().with(levels).with(lines).try_init()?,
     }
     flush_before_a_panic(Arc::clone(&spool));
     Ok(Log(spool))
+}
+
+/// Without a filter.
+fn levels(level: LevelFilter, audit: LevelFilter) -> Targets {
+    Targets::new().with_default(level).with_target(AUDIT, audit)
 }
 
 impl Log {
@@ -118,4 +130,19 @@ pub fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trail_does_not_depend_on_the_level_of_the_log() {
+        for level in [LevelFilter::ERROR, LevelFilter::TRACE] {
+            let kept = |audit, target, level| levels(level, audit).would_enable(target, &Level::INFO);
+            assert!(kept(LevelFilter::INFO, AUDIT, level));
+            assert!(!kept(LevelFilter::OFF, AUDIT, level));
+            assert_eq!(kept(LevelFilter::INFO, "portcullis::run", level), level == LevelFilter::TRACE);
+        }
+    }
 }

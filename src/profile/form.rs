@@ -77,7 +77,7 @@ pub async fn login(
     user: Arc<User>,
     device: Option<Device>,
     carrier: Carrier,
-    visit: Visit,
+    visit: Visit<'_>,
 ) -> Result<Reply, Refused> {
     let request = Request { scopes: Asked::Everything, ttl_secs: None, device, client: None };
     let pair = sessions.begin(Profile::Form, &Caller::User(user), request, visit).await?;
@@ -88,7 +88,7 @@ pub async fn login(
 ///
 /// # Errors
 /// [`Refused::Refresh`] for every reason that lies with the token or its session.
-pub async fn refresh(sessions: &Sessions, token: &str, carrier: Carrier, visit: Visit) -> Result<Reply, Refused> {
+pub async fn refresh(sessions: &Sessions, token: &str, carrier: Carrier, visit: Visit<'_>) -> Result<Reply, Refused> {
     let pair = sessions.renew(Profile::Form, token, None, visit).await?;
     reply(pair, carrier, visit.now)
 }
@@ -97,8 +97,8 @@ pub async fn refresh(sessions: &Sessions, token: &str, carrier: Carrier, visit: 
 ///
 /// # Errors
 /// [`Refused::Unwritten`] if nobody can say that the end outlives this process.
-pub async fn logout(sessions: &Sessions, token: &str, carrier: Carrier, visit: Visit) -> Result<Reply, Refused> {
-    sessions.leave(Profile::Form, token, visit.now).await?;
+pub async fn logout(sessions: &Sessions, token: &str, carrier: Carrier, visit: Visit<'_>) -> Result<Reply, Refused> {
+    sessions.leave(Profile::Form, token, visit).await?;
     let aside = (carrier == Carrier::Aside).then_some(Aside::Forget);
     Ok(Reply { status: StatusCode::OK, content: Content::Text("Logged out successfully"), aside })
 }

@@ -4,12 +4,15 @@
 //! spells.
 //! Does not know: routes, connections, how a caller was authenticated, how refusals are worded.
 
+mod audit;
 mod device;
 mod fields;
 pub mod form;
+pub mod listing;
 pub mod oauth;
 mod sessions;
 pub mod smsgate;
+mod time;
 mod visit;
 
 use std::fmt;
@@ -37,6 +40,14 @@ pub enum Caller {
     Bearer(Arc<Verified>),
     /// An OAuth client, for itself.
     Client(Arc<Client>),
+}
+
+/// What a path under `{prefix}/auth` is, besides a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Miss {
+    NotFound,
+    /// The path exists for these methods.
+    Method(&'static str),
 }
 
 /// An answer of a token endpoint.

@@ -106,7 +106,7 @@ pub async fn begin(
     caller: Caller,
     client: Arc<Client>,
     scopes: Option<Scopes>,
-    visit: Visit,
+    visit: Visit<'_>,
 ) -> Result<Reply, Refused> {
     let renewable = renewable(&caller, &client);
     let scopes = scopes.map_or(Asked::Everything, Asked::Among);
@@ -124,7 +124,7 @@ pub async fn refresh(
     client: &Client,
     token: &str,
     scopes: Option<Scopes>,
-    visit: Visit,
+    visit: Visit<'_>,
 ) -> Result<Reply, Refused> {
     let by = Presenter { client: Arc::clone(&client.id), scopes, refresh_ttl: client.refresh_ttl };
     let pair = sessions.renew(Profile::Oauth, token, Some(by), visit).await?;
@@ -136,8 +136,8 @@ pub async fn refresh(
 /// # Errors
 /// [`Refused::Foreign`] for a token of somebody else; [`Refused::Unwritten`] if nobody can say that the end outlives
 /// this process.
-pub async fn revoke(sessions: &Sessions, client: &Client, token: &str, visit: Visit) -> Result<Reply, Refused> {
-    sessions.revoke(client, token, visit.now).await?;
+pub async fn revoke(sessions: &Sessions, client: &Client, token: &str, visit: Visit<'_>) -> Result<Reply, Refused> {
+    sessions.revoke(client, token, visit).await?;
     Ok(Reply { status: StatusCode::OK, content: Content::Nothing, aside: None })
 }
 
@@ -150,7 +150,7 @@ pub fn introspect(
     client: &Client,
     token: &str,
     policy: &Policy,
-    visit: Visit,
+    visit: Visit<'_>,
 ) -> Result<Reply, Refused> {
     match sessions.inspect(client, token, visit.now) {
         Some(inspected) => Reply::json(StatusCode::OK, &views::IntrospectionView::new(&inspected, policy)),

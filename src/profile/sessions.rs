@@ -12,7 +12,6 @@ mod owner;
 use std::sync::Arc;
 
 use tokio::time::sleep;
-use tracing::{info, warn};
 
 use crate::account::{Accounts, Client, Grant};
 use crate::clock::Clock;
@@ -71,7 +70,7 @@ impl Sessions {
         profile: Profile,
         caller: &Caller,
         request: Request,
-        visit: Visit,
+        visit: Visit<'_>,
     ) -> Result<Pair, Refused> {
         let owner = self.owner_of(caller)?;
         let client = request.client.as_deref();
@@ -104,6 +103,7 @@ impl Sessions {
         if let Some(parent) = &parent {
             expires_at = expires_at.min(parent.expires_at);
         }
+        let sender = self.record_addresses.of(&visit);
         let session = Session {
             id: fresh_id(),
             subject: owner.subject(),
@@ -112,7 +112,8 @@ impl Sessions {
             granted: scopes,
             access_ttl,
             device: request.device.map(Box::new),
-            address: self.record_addresses.of(visit.address),
+            begun_from: sender.clone(),
+            used_from: sender,
             created_at: now,
             rotated_at: now,
             answered_at: now,
@@ -128,7 +129,7 @@ impl Sessions {
             client: client.map(|client| Arc::clone(&client.id)),
         };
         let pair = Pair::mint(&session, owner.person(), key, &self.policy).map_err(Refused::Mint)?;
-        let (id, subject) = (session.id, session.subject.clone());
+        let begun = session.clone();
         self.store.issue(session, &|subject, client| self.standing(subject, client), now).await.map_err(|error| {
             match error {
                 StoreError::Full => Refused::Full,
@@ -136,8 +137,7 @@ impl Sessions {
                 StoreError::Unwritten | StoreError::ReadOnly => Refused::Unwritten,
             }
         })?;
-        let client = client.map(|client| &*client.id);
-        info!(event = "sign_in", session = %id, subject = %subject, client, scopes = %pair.scopes, "session begun");
+        self.audit(&visit).sign_in(&begun);
         Ok(pair)
     }
 
@@ -151,7 +151,7 @@ impl Sessions {
         profile: Profile,
         token: &str,
         by: Option<Presenter>,
-        visit: Visit,
+        visit: Visit<'_>,
     ) -> Result<Pair, Refused> {
         let refused = |refusal| Err(Refused::Refresh(refusal));
         let Refreshing { id, issued_at } = match self.verify(profile, token, visit.now) {
@@ -164,7 +164,7 @@ impl Sessions {
             issued_at,
             profile,
             arrived_at: visit.arrived_at,
-            address: self.record_addresses.of(visit.address),
+            sender: self.record_addresses.of(&visit),
             by,
         };
         let current = Arc::clone(self.keys.ring().current());
@@ -184,20 +184,17 @@ impl Sessions {
             Rotation::Retried(session) => session,
             Rotation::Raced => return refused(RefreshRefusal::Raced),
             Rotation::Refused(refusal @ (RotationRefusal::Ahead | RotationRefusal::Lost)) => {
-                warn!(event = "lost_token", session = %id.session, generation = id.generation, issued_at = issued_at.as_secs(),
-                    "an authentic refresh token of which the store has no record: a backup was restored, or worse");
+                self.audit(&visit).lost_token(profile, id, issued_at);
                 return refused(RefreshRefusal::Rotation(refusal));
             }
             Rotation::Refused(RotationRefusal::Scopes) => return Err(Refused::BeyondGrant),
             Rotation::Refused(refusal) => return refused(RefreshRefusal::Rotation(refusal)),
             Rotation::Reused(subject) => {
-                warn!(event = "reuse", session = %id.session, subject = %subject, generation = id.generation,
-                    "a refresh token was used twice: its session has ended");
+                self.audit(&visit).reuse(profile, id, &subject);
                 return refused(RefreshRefusal::Reused);
             }
             Rotation::Disowned(subject) => {
-                info!(event = "disowned", session = %id.session, subject = %subject,
-                    "the user is gone or has another password: the session has ended");
+                self.audit(&visit).disowned(profile, id, &subject);
                 return refused(RefreshRefusal::Disowned);
             }
         };
@@ -207,7 +204,7 @@ impl Sessions {
         // Asked anew: a retry may have to repeat what another worker has signed with a newer ring.
         let ring = self.keys.ring();
         let key = ring.find(&session.kid).unwrap_or(&current);
-        info!(event = "refresh", session = %session.id, generation = session.generation, "session renewed");
+        self.audit(&visit).refresh(&session);
         Pair::mint(&session, owner.person(), key, &self.policy).map_err(Refused::Mint)
     }
 

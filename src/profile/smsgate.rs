@@ -5,13 +5,13 @@
 //! Does not know: how callers prove themselves, how refusals are worded.
 
 use http::{Method, StatusCode};
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::token::{Device, NotAnId, Pair, Profile, Scopes, Session, SessionId, Subject, Timestamp, TokenId};
+use crate::token::{Device, Pair, Profile, Scopes, Timestamp, TokenId};
 
 use super::device::check;
-use super::{Asked, Caller, Content, Refused, Reply, Request, Sessions, Visit};
+use super::time::rfc3339;
+use super::{Asked, Caller, Miss, Refused, Reply, Request, Sessions, Visit};
 
 const SHAPE: &str = "the body must be a JSON object with \"scopes\", a list of strings, and optionally \"ttl\", whole \
                      seconds, and \"device\"";
@@ -23,16 +23,6 @@ pub enum Call {
     Refresh,
     /// Ends the session that a `jti` belongs to. `None`: not an id of ours, which ends nothing.
     Revoke(Option<TokenId>),
-    List,
-    End(Option<SessionId>),
-}
-
-/// What a path under `{prefix}/auth` is, besides a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Miss {
-    NotFound,
-    /// The path exists for these methods.
-    Method(&'static str),
 }
 
 impl Call {
@@ -53,18 +43,10 @@ impl Call {
             (token, Some(refresh)) if is(token, "token") && is(refresh, "refresh") => {
                 only(Method::POST, "POST", Self::Refresh)
             }
-            (token, Some(id)) if is(token, "token") => only(Method::DELETE, "DELETE", Self::Revoke(parsed(id.parse()))),
-            (sessions, None) if is(sessions, "sessions") => only(Method::GET, "GET", Self::List),
-            (sessions, Some(id)) if is(sessions, "sessions") => {
-                only(Method::DELETE, "DELETE", Self::End(parsed(id.parse())))
-            }
+            (token, Some(id)) if is(token, "token") => only(Method::DELETE, "DELETE", Self::Revoke(id.parse().ok())),
             _ => Err(Miss::NotFound),
         }
     }
-}
-
-fn parsed<T>(id: Result<T, NotAnId>) -> Option<T> {
-    id.ok()
 }
 
 #[derive(Deserialize)]
@@ -82,7 +64,7 @@ struct IssueBody {
 ///
 /// # Errors
 /// When the body is not what it must be, or the grant is refused.
-pub async fn issue(sessions: &Sessions, caller: &Caller, body: &[u8], visit: Visit) -> Result<Reply, Refused> {
+pub async fn issue(sessions: &Sessions, caller: &Caller, body: &[u8], visit: Visit<'_>) -> Result<Reply, Refused> {
     let request = parse_issue(body)?;
     let pair = sessions.begin(Profile::Smsgate, caller, request, visit).await?;
     pair_reply(StatusCode::CREATED, &pair, visit.now)
@@ -92,35 +74,9 @@ pub async fn issue(sessions: &Sessions, caller: &Caller, body: &[u8], visit: Vis
 ///
 /// # Errors
 /// [`Refused::Refresh`] for every reason that lies with the token or its session.
-pub async fn refresh(sessions: &Sessions, token: &str, visit: Visit) -> Result<Reply, Refused> {
+pub async fn refresh(sessions: &Sessions, token: &str, visit: Visit<'_>) -> Result<Reply, Refused> {
     let pair = sessions.renew(Profile::Smsgate, token, None, visit).await?;
     pair_reply(StatusCode::OK, &pair, visit.now)
-}
-
-/// `DELETE {prefix}/auth/token/{jti}` and `DELETE {prefix}/auth/sessions/{id}`: idempotent, and without effect on what
-/// is not the caller's own.
-///
-/// # Errors
-/// [`Refused::Unwritten`] if nobody can say that the end outlives this process.
-pub async fn end(sessions: &Sessions, subject: &Subject, session: Option<SessionId>) -> Result<Reply, Refused> {
-    if let Some(session) = session {
-        sessions.end(subject, session).await?;
-    }
-    Ok(Reply { status: StatusCode::NO_CONTENT, content: Content::Nothing, aside: None })
-}
-
-/// `GET {prefix}/auth/sessions`: the caller's, or only the one named by `own`.
-///
-/// # Errors
-/// None that a caller can cause.
-pub fn list(sessions: &Sessions, subject: &Subject, own: Option<SessionId>, now: Timestamp) -> Result<Reply, Refused> {
-    let listed: Vec<_> = sessions
-        .list(subject, now)
-        .iter()
-        .filter(|session| own.is_none_or(|own| session.id == own))
-        .map(SessionView::new)
-        .collect();
-    Reply::json(StatusCode::OK, &listed)
 }
 
 fn parse_issue(body: &[u8]) -> Result<Request, Refused> {
@@ -178,40 +134,10 @@ fn pair_reply(status: StatusCode, pair: &Pair, now: Timestamp) -> Result<Reply, 
     Reply::json(status, &view)
 }
 
-#[derive(Serialize)]
-struct SessionView {
-    id: String,
-    device: Option<Device>,
-    scopes: Scopes,
-    created_at: String,
-    last_refresh: String,
-    expires_at: String,
-    address: Option<String>,
-}
-
-impl SessionView {
-    fn new(session: &Session) -> Self {
-        Self {
-            id: session.id.to_string(),
-            device: session.device.as_deref().cloned(),
-            scopes: session.granted.clone(),
-            created_at: rfc3339(session.created_at),
-            last_refresh: rfc3339(session.rotated_at),
-            expires_at: rfc3339(session.idle_expires_at.min(session.expires_at)),
-            address: session.address.map(|address| address.to_string()),
-        }
-    }
-}
-
-/// UTC, `Z`, whole seconds: what the documented samples can parse (seed S3).
-fn rfc3339(at: Timestamp) -> String {
-    let secs = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
-    let stamp = jiff::Timestamp::from_second(secs).unwrap_or(jiff::Timestamp::MAX);
-    stamp.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::token::SessionId;
+
     use super::super::device::MAX_DEVICE_TEXT;
     use super::*;
 
@@ -225,18 +151,15 @@ mod tests {
         call(Method::POST, "/token", Ok(Call::Issue));
         call(Method::POST, "/token/", Ok(Call::Issue));
         call(Method::POST, "/Token/REFRESH/", Ok(Call::Refresh));
-        call(Method::GET, "/sessions", Ok(Call::List));
         call(Method::DELETE, "/token/garbage", Ok(Call::Revoke(None)));
         let id =
             TokenId { session: SessionId::from_bytes([7; 12]), generation: 3, kind: crate::token::TokenKind::Access };
         call(Method::DELETE, &format!("/token/{id}"), Ok(Call::Revoke(Some(id))));
-        call(Method::DELETE, &format!("/sessions/{}", id.session), Ok(Call::End(Some(id.session))));
     }
 
     #[test]
     fn what_is_no_endpoint_is_said_so() {
         call(Method::GET, "/token", Err(Miss::Method("POST")));
-        call(Method::POST, "/sessions", Err(Miss::Method("GET")));
         call(Method::GET, "", Err(Miss::NotFound));
         call(Method::POST, "/tokens", Err(Miss::NotFound));
         call(Method::POST, "/token/refresh/x", Err(Miss::NotFound));
@@ -266,10 +189,5 @@ mod tests {
             body_refused(body);
         }
         body_refused(&format!("{{\"device\":{{\"name\":\"{}\"}}}}", "x".repeat(MAX_DEVICE_TEXT + 1)));
-    }
-
-    #[test]
-    fn times_are_written_without_fractions_and_with_z() {
-        assert_eq!(rfc3339(Timestamp::from_micros(1_773_453_600_999_999)), "2026-03-14T02:00:00Z");
     }
 }

@@ -97,7 +97,7 @@ impl Store {
                 }
             }
             Rotation::Reused(subject) if self.policy.on_reuse == OnReuse::User => {
-                self.end_all(subject, &mut ledger);
+                self.end_all(subject, &[], &mut ledger);
                 // It holds in memory, and the refusal is the same either way.
                 let _ = ledger.written().await;
             }
@@ -126,14 +126,38 @@ impl Store {
         ledger.written().await.map(|()| ended > 0)
     }
 
-    /// Ends all sessions of a subject.
+    /// Ends all sessions of a subject, but `spared` and those that it descends from. Says which were live, and whether
+    /// their ends are written, as [`Store::end`] does.
+    pub async fn end_subject(
+        &self,
+        subject: &Subject,
+        spared: Option<SessionId>,
+        now: Timestamp,
+    ) -> (Vec<SessionId>, Result<(), StoreError>) {
+        let own = match self.own() {
+            Ok(own) => own,
+            Err(error) => return (Vec::new(), Err(error)),
+        };
+        let mut ledger = Ledger::new(&own.journal);
+        let spared = self.lineage(spared, now).unwrap_or_default();
+        let ended = self.end_all(subject, &spared, &mut ledger);
+        let written = ledger.written().await;
+        (ended, written)
+    }
+
+    /// Calls the device of a session by another name. `None` if it is not `subject`'s.
     ///
     /// # Errors
-    /// As [`Store::end`].
-    pub async fn end_subject(&self, subject: &Subject) -> Result<(), StoreError> {
-        let mut ledger = Ledger::new(&self.own()?.journal);
-        self.end_all(subject, &mut ledger);
-        ledger.written().await
+    /// [`StoreError::Unwritten`] if the disk does not take it.
+    pub async fn rename(
+        &self,
+        id: SessionId,
+        subject: &Subject,
+        name: Option<String>,
+    ) -> Result<Option<Session>, StoreError> {
+        let mut ledger = self.own()?.ledger()?;
+        let renamed = self.memory.rename(id, subject, name, &mut ledger.log());
+        ledger.written().await.map(|()| renamed)
     }
 
     /// Brings the sessions in line with a changed users file: those of removed users or changed passwords end, access
@@ -210,10 +234,10 @@ impl Store {
         ended
     }
 
-    fn end_all(&self, subject: &Subject, ledger: &mut Ledger<'_>) {
-        for session in self.memory.of(subject) {
-            self.memory.end(session.id, &self.policy, &mut ledger.log());
-        }
+    fn end_all(&self, subject: &Subject, spared: &[SessionId], ledger: &mut Ledger<'_>) -> Vec<SessionId> {
+        let ids = self.memory.of(subject).into_iter().map(|session| session.id).filter(|id| !spared.contains(id));
+        let mut log = ledger.log();
+        ids.filter(|id| self.memory.end(*id, &self.policy, &mut log).is_some()).collect()
     }
 
     /// Ends the least recently used sessions above `cap`. `spared` are a new one and those it would end with.

@@ -180,6 +180,24 @@ impl Memory {
         self.step(id, log, |session| (session.narrow(scopes), None));
     }
 
+    /// The session under its new name; `None` if it is not `subject`'s.
+    pub(super) fn rename(
+        &self,
+        id: SessionId,
+        subject: &Subject,
+        name: Option<String>,
+        log: &mut Log<'_>,
+    ) -> Option<Session> {
+        let rename = |session: &mut Session| {
+            let own = session.subject == *subject;
+            if own {
+                session.rename(name);
+            }
+            (own.then(|| session.clone()), None)
+        };
+        self.step(id, log, rename).flatten()
+    }
+
     pub(super) fn find(&self, id: SessionId) -> Option<Session> {
         let packed = self.sessions.get(&id)?.value().clone();
         Some(packed.unpack(id, &self.words))

@@ -16,6 +16,7 @@ mod policy;
 pub mod refresh;
 mod restoration;
 mod scope;
+mod sender;
 mod session;
 mod time;
 
@@ -27,7 +28,8 @@ pub use pair::Pair;
 pub use policy::{AccessOverlap, Lifetimes, OnReuse, Policy};
 pub use refresh::Refreshing;
 pub use restoration::{Restoration, Restorations};
-pub use scope::{ALL_ANY, Scopes, TOKENS_MANAGE, TOKENS_REFRESH};
+pub use scope::{ALL_ANY, SESSIONS_ADMIN, Scopes, TOKENS_MANAGE, TOKENS_REFRESH};
+pub use sender::Sender;
 pub use session::{
     AccessStanding, CredentialVersion, Device, Presented, Presenter, Profile, Rotation, RotationRefusal, SETTLE,
     Session, Standing, Succession,

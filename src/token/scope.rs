@@ -11,12 +11,15 @@ use std::sync::Arc;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Satisfies every scope except [`TOKENS_REFRESH`] (seed S32).
+/// Satisfies every scope except [`TOKENS_REFRESH`] (seed S32) and [`SESSIONS_ADMIN`].
 pub const ALL_ANY: &str = "all:any";
 /// Carried by refresh tokens only; nobody can be granted it (seed S34).
 pub const TOKENS_REFRESH: &str = "tokens:refresh";
 /// Demanded for minting, listing and revoking sessions with a Bearer token.
 pub const TOKENS_MANAGE: &str = "tokens:manage";
+/// Demanded for seeing and ending the sessions of others. `all:any` does not stand for it: with that scope people use an
+/// API, and are no administrators of the gate.
+pub const SESSIONS_ADMIN: &str = "sessions:admin";
 
 /// An ordered set of scopes. Cloning is cheap: the list is shared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
@@ -32,7 +35,9 @@ impl Scopes {
 
     /// Whether these scopes satisfy a demand for `scope`.
     pub fn satisfy(&self, scope: &str) -> bool {
-        self.0.iter().any(|own| **own == *scope || (**own == *ALL_ANY && scope != TOKENS_REFRESH))
+        self.0
+            .iter()
+            .any(|own| **own == *scope || (**own == *ALL_ANY && !matches!(scope, TOKENS_REFRESH | SESSIONS_ADMIN)))
     }
 
     /// Whether each of `other` is satisfied by these.
@@ -46,7 +51,7 @@ impl Scopes {
             return self.clone();
         }
         if self.contains(ALL_ANY) {
-            return limit.clone();
+            return Self::new(limit.iter().filter(|scope| self.satisfy(scope)));
         }
         Self::new(self.iter().filter(|scope| limit.satisfy(scope)))
     }

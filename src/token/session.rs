@@ -5,13 +5,12 @@
 //! however often it is refreshed.
 //! Does not know: clocks, stores, HTTP, how a refresh token is spelled or authenticated.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccessOverlap, Policy, Scopes, SessionId, Subject, Timestamp};
+use super::{AccessOverlap, Policy, Scopes, Sender, SessionId, Subject, Timestamp};
 
 /// How long the answer to a rotation is held back.
 ///
@@ -29,6 +28,17 @@ pub enum Profile {
     Form,
     /// RFC 6749. Its sessions belong to a client as well.
     Oauth,
+}
+
+impl Profile {
+    /// As the configuration and people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smsgate => "smsgate",
+            Self::Form => "form",
+            Self::Oauth => "oauth",
+        }
+    }
 }
 
 /// A keyed fingerprint of a user's name and password hash: it changes when the password does.
@@ -54,8 +64,10 @@ pub struct Session {
     pub granted: Scopes,
     pub access_ttl: Duration,
     pub device: Option<Box<Device>>,
-    /// Where the last sign-in or refresh came from, as far as the operator has it recorded.
-    pub address: Option<IpAddr>,
+    /// Where the sign-in came from.
+    pub begun_from: Sender,
+    /// Where the sign-in or the last refresh came from.
+    pub used_from: Sender,
     pub created_at: Timestamp,
     /// When the current generation came to be.
     pub rotated_at: Timestamp,
@@ -102,8 +114,7 @@ pub struct Presented {
     pub profile: Profile,
     /// When the request that carried it had reached us.
     pub arrived_at: Timestamp,
-    /// Where it came from, as far as that is to be recorded.
-    pub address: Option<IpAddr>,
+    pub sender: Sender,
     /// The OAuth client that presented it, if one did.
     pub by: Option<Presenter>,
 }
@@ -225,7 +236,7 @@ impl Session {
             self.generation = next;
             self.rotated_at = now;
             self.answered_at = Timestamp::MAX;
-            self.address = presented.address;
+            self.used_from = presented.sender.clone();
             self.idle_expires_at = (now + refresh_ttl).min(self.expires_at);
             if !user.scopes.cover(&self.granted) {
                 // The overlap is for calls in flight, not for scopes that the user has lost meanwhile.
@@ -251,6 +262,12 @@ impl Session {
             }
         }
         Rotation::Reused(self.subject.clone())
+    }
+
+    /// Calls the device by another name; by none if there is none.
+    pub fn rename(&mut self, name: Option<String>) {
+        let id = self.device.take().and_then(|device| device.id);
+        self.device = (id.is_some() || name.is_some()).then(|| Box::new(Device { id, name }));
     }
 
     /// Notes that the pair of `generation` has been let go.

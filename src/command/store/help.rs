@@ -41,7 +41,10 @@ stay:
   scopes, granted    as granted at sign-in, and what the present access token carries
   access_ttl         seconds
   device             {\"id\", \"name\"} as the client said, or null
-  address            of the last sign-in or refresh as far as it is recorded, or null
+  address, user_agent
+                     of the last sign-in or refresh as far as it is recorded, or null
+  created_address, created_user_agent
+                     likewise, of the sign-in
   created_at, rotated_at, idle_expires_at, expires_at
                      RFC 3339, UTC; the session ends with the earlier one of the last two
   expired            whether it has

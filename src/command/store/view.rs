@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::token::{Device, Profile, Restoration, Scopes, Session, SessionId, Timestamp};
+use crate::token::{Device, Restoration, Scopes, Session, SessionId, Timestamp};
 
 #[derive(Serialize)]
 pub(super) struct SessionView<'a> {
@@ -24,6 +24,9 @@ pub(super) struct SessionView<'a> {
     access_ttl: u64,
     device: Option<&'a Device>,
     address: Option<String>,
+    user_agent: Option<&'a str>,
+    created_address: Option<String>,
+    created_user_agent: Option<&'a str>,
     created_at: String,
     rotated_at: String,
     idle_expires_at: String,
@@ -72,17 +75,16 @@ impl<'a> SessionView<'a> {
             id: session.id.to_string(),
             parent: session.parent.map(|parent| parent.to_string()),
             subject: session.subject.as_str(),
-            profile: match session.profile {
-                Profile::Smsgate => "smsgate",
-                Profile::Form => "form",
-                Profile::Oauth => "oauth",
-            },
+            profile: session.profile.name(),
             client: session.client.as_deref(),
             scopes: &session.scopes,
             granted: &session.granted,
             access_ttl: session.access_ttl.as_secs(),
             device: session.device.as_deref(),
-            address: session.address.map(|address| address.to_string()),
+            address: session.used_from.address.map(|address| address.to_string()),
+            user_agent: session.used_from.agent.as_deref(),
+            created_address: session.begun_from.address.map(|address| address.to_string()),
+            created_user_agent: session.begun_from.agent.as_deref(),
             created_at: rfc3339(session.created_at),
             rotated_at: rfc3339(session.rotated_at),
             idle_expires_at: rfc3339(session.idle_expires_at),
@@ -117,7 +119,13 @@ impl fmt::Display for SessionView<'_> {
         writeln!(f, "  access_ttl       {} s", self.access_ttl)?;
         writeln!(f, "  device id        {}", quoted(device(|device| &device.id)))?;
         writeln!(f, "  device name      {}", quoted(device(|device| &device.name)))?;
-        writeln!(f, "  address          {}", self.address.as_deref().unwrap_or("none"))?;
+        for (name, address, agent) in [
+            ("begun from", &self.created_address, self.created_user_agent),
+            ("used from ", &self.address, self.user_agent),
+        ] {
+            let address = address.as_deref().unwrap_or("none");
+            writeln!(f, "  {name}       {address} {}", agent.map(|agent| format!("{agent:?}")).unwrap_or_default())?;
+        }
         writeln!(f, "  created_at       {}", self.created_at)?;
         writeln!(f, "  rotated_at       {}", self.rotated_at)?;
         writeln!(f, "  idle_expires_at  {}", self.idle_expires_at)?;
@@ -198,8 +206,9 @@ mod tests {
         let text = "a\n  generation       7\u{1b}[31m\u{9b}\u{202e}\u{2028}\"b";
         session.subject = Subject::new(text);
         session.device = Some(Box::new(Device { id: Some(text.into()), name: Some(text.into()) }));
+        session.used_from.agent = Some(text.into());
         let spelled = SessionView::new(&session, T0).to_string();
-        assert_eq!(spelled.lines().count(), 21, "{spelled}");
+        assert_eq!(spelled.lines().count(), 22, "{spelled}");
         assert!(!spelled.contains(|c: char| (c.is_control() && c != '\n') || ('\u{2028}'..='\u{202e}').contains(&c)));
     }
 }

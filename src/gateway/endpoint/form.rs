@@ -12,7 +12,7 @@ use http::{Method, Request};
 use hyper::body::Incoming;
 
 use crate::profile::form::{self, Call, Carrier};
-use crate::profile::{Aside, Fields, RefreshRefusal, Refused, Reply, Visit};
+use crate::profile::{Aside, Fields, RefreshRefusal, Refused, Reply};
 use crate::token::TokenError;
 use crate::upstream::headers::Forwarded;
 
@@ -20,6 +20,7 @@ use super::super::judge::sign_in_refusal;
 use super::super::mapping::strip_prefix_loosely;
 use super::super::{Charter, Refusal, Visitor, body};
 use super::cookie;
+use super::visit;
 
 /// Where this dialect's endpoints lie.
 pub struct FormPaths {
@@ -64,6 +65,7 @@ pub(super) async fn answer(
     place: Place,
     visitor: &Visitor,
     forwarded: Option<&Forwarded>,
+    request_id: &str,
 ) -> Result<Reply, Refusal> {
     let Place::At(call) = place else { return Err(Refusal::NoEndpoint) };
     if *request.method() != Method::POST {
@@ -71,8 +73,8 @@ pub(super) async fn answer(
     }
     let cookie = paths.cookie.as_deref();
     let (sessions, bounds) = (&charter.sessions, &charter.bounds);
-    let visit = Visit { address: visitor.address, arrived_at: visitor.arrived_at, now: visitor.now };
     let (parts, incoming) = request.into_parts();
+    let visit = visit(&parts.headers, visitor, request_id);
     if cookie.is_some() {
         cookie::check_origin(&parts.headers, forwarded, charter.cors.as_ref())?;
     }

@@ -5,14 +5,19 @@
 
 mod cookie;
 mod form;
+mod listing;
 mod oauth;
 mod smsgate;
 
-use http::header::{CONTENT_TYPE, HeaderValue, SET_COOKIE};
-use http::{Request, Response};
+use std::sync::Arc;
+
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
-use crate::profile::{Content, Reply};
+use crate::profile::listing::Call;
+use crate::profile::{Caller, Content, Miss, Reply, Visit};
+use crate::token::Subject;
 use crate::upstream::Answer;
 use crate::upstream::headers::Forwarded;
 
@@ -26,6 +31,7 @@ pub use oauth::{KEYS, OauthPaths};
 pub(super) enum Endpoint<'a> {
     /// With what stands behind the prefix.
     Smsgate(&'a str),
+    Listing(Result<Call, Miss>),
     Form(&'a FormPaths, form::Place),
     Oauth(&'a OauthPaths, oauth::Place),
 }
@@ -49,9 +55,10 @@ pub struct Endpoints {
 
 impl Endpoints {
     /// The endpoint that a canonical path is, if it is one.
-    pub(super) fn find<'a>(&'a self, path: &'a str) -> Option<Endpoint<'a>> {
+    pub(super) fn find<'a>(&'a self, method: &Method, path: &'a str) -> Option<Endpoint<'a>> {
         if let Some(rest) = super::mapping::strip_prefix_loosely(path, &self.smsgate) {
-            return Some(Endpoint::Smsgate(rest));
+            let listing = Call::parse(method, rest).map(Endpoint::Listing);
+            return Some(listing.unwrap_or(Endpoint::Smsgate(rest)));
         }
         let form = self.form.as_ref().and_then(|paths| Some(Endpoint::Form(paths, paths.find(path)?)));
         form.or_else(|| self.oauth.as_ref().and_then(|paths| Some(Endpoint::Oauth(paths, paths.find(path)?))))
@@ -71,12 +78,14 @@ pub(super) async fn answer(
     forwarded: Option<&Forwarded>,
     request_id: &HeaderValue,
 ) -> Result<Response<Answer>, Refusal> {
+    let id = request_id.to_str().unwrap_or_default();
     let Reply { status, content, aside } = match endpoint {
-        Endpoint::Smsgate(rest) => smsgate::answer(charter, judge, request, rest, visitor).await?,
-        Endpoint::Form(paths, place) => form::answer(charter, paths, request, place, visitor, forwarded)
+        Endpoint::Smsgate(rest) => smsgate::answer(charter, judge, request, rest, visitor, id).await?,
+        Endpoint::Listing(call) => listing::answer(charter, judge, request, call, visitor, id).await?,
+        Endpoint::Form(paths, place) => form::answer(charter, paths, request, place, visitor, forwarded, id)
             .await
             .map_err(|refusal| Refusal::InForm { refusal: Box::new(refusal), realm: paths.realm.clone() })?,
-        Endpoint::Oauth(paths, place) => oauth::answer(charter, paths, request, place, visitor)
+        Endpoint::Oauth(paths, place) => oauth::answer(charter, paths, request, place, visitor, id)
             .await
             .map_err(|refusal| Refusal::InOauth(Box::new(refusal)))?,
     };
@@ -95,4 +104,26 @@ pub(super) async fn answer(
         }
     }
     Ok(response)
+}
+
+fn visit<'a>(headers: &'a HeaderMap, visitor: &Visitor, request_id: &'a str) -> Visit<'a> {
+    let Visitor { address, arrived_at, now } = *visitor;
+    Visit { address, agent: headers.get(USER_AGENT).map(HeaderValue::as_bytes), request_id, arrived_at, now }
+}
+
+fn subject_of(caller: &Caller) -> Subject {
+    match caller {
+        Caller::User(user) => Subject::new(Arc::clone(&user.name)),
+        Caller::Bearer(token) => token.subject.clone(),
+        Caller::Client(client) => Subject::of_client(&client.id),
+    }
+}
+
+impl From<Miss> for Refusal {
+    fn from(miss: Miss) -> Self {
+        match miss {
+            Miss::NotFound => Self::NoEndpoint,
+            Miss::Method(allow) => Self::MethodNotAllowed(allow),
+        }
+    }
 }

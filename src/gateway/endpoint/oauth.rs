@@ -13,11 +13,12 @@ use zeroize::Zeroizing;
 
 use crate::account::{Client, Password, SignInError};
 use crate::profile::oauth::{self, Call, ClientFields, Demand, Metadata};
-use crate::profile::{Caller, Fields, Refused, Reply, Visit};
+use crate::profile::{Caller, Fields, Refused, Reply};
 
 use super::super::judge::{Presented, sign_in_refusal};
 use super::super::mapping::strip_prefix_loosely;
 use super::super::{Charter, Refusal, Visitor, body};
+use super::visit;
 
 /// Where the public keys lie.
 pub const KEYS: &str = "/.well-known/jwks.json";
@@ -73,6 +74,7 @@ pub(super) async fn answer(
     request: Box<Request<Incoming>>,
     place: Place,
     visitor: &Visitor,
+    request_id: &str,
 ) -> Result<Reply, Refusal> {
     let call = match place {
         Place::At(call) => call,
@@ -87,6 +89,7 @@ pub(super) async fn answer(
         return Err(Refusal::MethodNotAllowed("POST"));
     }
     let (parts, incoming) = request.into_parts();
+    let visit = visit(&parts.headers, visitor, request_id);
     if !body::is_form(&parts.headers) {
         return Err(Refusal::Profile(Refused::Body("Expected form-encoded data")));
     }
@@ -94,7 +97,6 @@ pub(super) async fn answer(
     let fields = Fields::read(&body);
     let client = authenticate(charter, &parts.headers, &fields, visitor).await?;
     let (sessions, policy) = (&charter.sessions, &charter.policy);
-    let visit = Visit { address: visitor.address, arrived_at: visitor.arrived_at, now: visitor.now };
     let reply = match call {
         Call::Token => {
             let demand = Demand::read(&fields, &client, paths.password_grant).map_err(Refusal::Profile)?;

@@ -3,17 +3,16 @@
 //! Guarantees: callers are authenticated before a body is read, as a stranger's body is not worth waiting for.
 //! Does not know: how tokens are made, how refusals are worded.
 
-use std::sync::Arc;
-
 use http::Request;
 use hyper::body::Incoming;
 
-use crate::profile::smsgate::{self, Call, Miss};
-use crate::profile::{Caller, RefreshRefusal, Refused, Reply, Visit};
-use crate::token::{SessionId, Subject, TOKENS_MANAGE, TokenError};
+use crate::profile::smsgate::{self, Call};
+use crate::profile::{RefreshRefusal, Refused, Reply, listing};
+use crate::token::TokenError;
 
-use super::super::judge::{Judge, Presented};
+use super::super::judge::{Judge, Presented, Right};
 use super::super::{Charter, Refusal, Visitor, body};
+use super::{subject_of, visit};
 
 /// Answers a request for `rest`, the path behind our prefix.
 ///
@@ -25,31 +24,19 @@ pub(super) async fn answer(
     request: Box<Request<Incoming>>,
     rest: &str,
     visitor: &Visitor,
+    request_id: &str,
 ) -> Result<Reply, Refusal> {
     if !charter.smsgate {
         return Err(Refusal::Profile(Refused::Disabled));
     }
-    let call = Call::parse(request.method(), rest).map_err(|miss| match miss {
-        Miss::NotFound => Refusal::NoEndpoint,
-        Miss::Method(allow) => Refusal::MethodNotAllowed(allow),
-    })?;
-    make(charter, judge, call, request, visitor).await
-}
-
-async fn make(
-    charter: &Charter,
-    judge: &Judge,
-    call: Call,
-    request: Box<Request<Incoming>>,
-    visitor: &Visitor,
-) -> Result<Reply, Refusal> {
+    let call = Call::parse(request.method(), rest)?;
     let sessions = &charter.sessions;
     let bounds = &charter.bounds;
-    let visit = Visit { address: visitor.address, arrived_at: visitor.arrived_at, now: visitor.now };
     let (parts, incoming) = request.into_parts();
+    let visit = visit(&parts.headers, visitor, request_id);
     let reply = match call {
         Call::Issue => {
-            let caller = judge.caller(&parts.headers, visitor, false).await?;
+            let caller = judge.caller(&parts.headers, visitor, Right::Manage).await?;
             if !body::is_json(&parts.headers) {
                 return Err(Refusal::Profile(Refused::NotJson));
             }
@@ -70,38 +57,9 @@ async fn make(
             }
         }
         Call::Revoke(id) => {
-            let caller = judge.caller(&parts.headers, visitor, false).await?;
-            smsgate::end(sessions, &subject_of(&caller), id.map(|id| id.session)).await
-        }
-        Call::List => {
-            let caller = judge.caller(&parts.headers, visitor, true).await?;
-            smsgate::list(sessions, &subject_of(&caller), own_session_only(&caller), visitor.now)
-        }
-        Call::End(id) => {
-            let caller = judge.caller(&parts.headers, visitor, true).await?;
-            if let Some(own) = own_session_only(&caller)
-                && id != Some(own)
-            {
-                return Err(Refusal::ScopeMissing(TOKENS_MANAGE.into()));
-            }
-            smsgate::end(sessions, &subject_of(&caller), id).await
+            let caller = judge.caller(&parts.headers, visitor, Right::Manage).await?;
+            listing::end(sessions, &subject_of(&caller), id.map(|id| id.session), visit).await
         }
     };
     reply.map_err(Refusal::Profile)
-}
-
-fn subject_of(caller: &Caller) -> Subject {
-    match caller {
-        Caller::User(user) => Subject::new(Arc::clone(&user.name)),
-        Caller::Bearer(token) => token.subject.clone(),
-        Caller::Client(client) => Subject::of_client(&client.id),
-    }
-}
-
-/// A Bearer caller that may not manage tokens sees and ends its own session only.
-fn own_session_only(caller: &Caller) -> Option<SessionId> {
-    match caller {
-        Caller::Bearer(token) if !token.scopes.satisfy(TOKENS_MANAGE) => Some(token.session()),
-        Caller::Bearer(_) | Caller::User(_) | Caller::Client(_) => None,
-    }
 }

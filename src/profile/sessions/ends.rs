@@ -1,28 +1,61 @@
-//! How sessions end on request.
+//! What owners do with sessions: end them, name them.
 //!
 //! Guarantees: whoever has a token of a session can end it, and nobody else's; foreign and unknown sessions are told apart
 //! from nothing.
 //! Does not know: who else ends sessions: reuse, time, a changed user.
 
-use tracing::info;
-
 use crate::account::Client;
-use crate::token::{Profile, Refreshing, SessionId, Subject, Timestamp, access, opaque};
+use crate::token::{Profile, Refreshing, SessionId, Subject, access, opaque};
 
-use super::{Refused, Sessions};
+use super::{Refused, Sessions, Visit};
 
 impl Sessions {
     /// Ends a session if it is the subject's own. Silent about everything else.
     ///
     /// # Errors
     /// [`Refused::Unwritten`] if nobody can say that the end outlives this process; until then it holds.
-    pub async fn end(&self, subject: &Subject, id: SessionId) -> Result<(), Refused> {
+    pub async fn end(&self, subject: &Subject, id: SessionId, visit: Visit<'_>) -> Result<(), Refused> {
         // One that has ended may not be written yet: whoever asks again has to be told so again.
         if self.store.find(id).is_some_and(|session| session.subject != *subject) {
             return Ok(());
         }
         if self.store.end(id).await.map_err(|_| Refused::Unwritten)? {
-            info!(event = "revoke", session = %id, subject = %subject, "session ended");
+            self.audit(&visit).revoke(id, subject, subject);
+        }
+        Ok(())
+    }
+
+    /// Ends all sessions of `subject` but `spared` and those that one descends from, on behalf of `by`.
+    ///
+    /// # Errors
+    /// As for [`Sessions::end`].
+    pub async fn end_all(
+        &self,
+        subject: &Subject,
+        spared: Option<SessionId>,
+        by: &Subject,
+        visit: Visit<'_>,
+    ) -> Result<(), Refused> {
+        let (ended, written) = self.store.end_subject(subject, spared, visit.now).await;
+        let audit = self.audit(&visit);
+        ended.into_iter().for_each(|id| audit.revoke(id, subject, by));
+        written.map_err(|_| Refused::Unwritten)
+    }
+
+    /// Calls the device of a session by another name if it is the subject's own. Silent about everything else.
+    ///
+    /// # Errors
+    /// [`Refused::Unwritten`] if nobody can say that the name outlives this process.
+    pub async fn rename(
+        &self,
+        subject: &Subject,
+        id: SessionId,
+        name: Option<String>,
+        visit: Visit<'_>,
+    ) -> Result<(), Refused> {
+        let renamed = self.store.rename(id, subject, name).await.map_err(|_| Refused::Unwritten)?;
+        if let Some(session) = renamed {
+            self.audit(&visit).rename(&session);
         }
         Ok(())
     }
@@ -32,10 +65,10 @@ impl Sessions {
     ///
     /// # Errors
     /// As for [`Sessions::end`].
-    pub async fn leave(&self, profile: Profile, token: &str, now: Timestamp) -> Result<(), Refused> {
-        let Ok(Refreshing { id, .. }) = self.verify(profile, token, now) else { return Ok(()) };
+    pub async fn leave(&self, profile: Profile, token: &str, visit: Visit<'_>) -> Result<(), Refused> {
+        let Ok(Refreshing { id, .. }) = self.verify(profile, token, visit.now) else { return Ok(()) };
         match self.store.find(id.session) {
-            Some(session) if session.profile == profile => self.end(&session.subject, id.session).await,
+            Some(session) if session.profile == profile => self.end(&session.subject, id.session, visit).await,
             Some(_) => Ok(()),
             // It may have ended a moment ago without being written yet.
             None => self.store.end(id.session).await.map(drop).map_err(|_| Refused::Unwritten),
@@ -47,14 +80,17 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Refused::Foreign`] if it was issued to somebody else (RFC 7009 section 2.1); as for [`Sessions::end`].
-    pub async fn revoke(&self, client: &Client, token: &str, now: Timestamp) -> Result<(), Refused> {
+    pub async fn revoke(&self, client: &Client, token: &str, visit: Visit<'_>) -> Result<(), Refused> {
+        let now = visit.now;
         let of_refresh = |refreshing: Refreshing| refreshing.id.session;
         let session = opaque::verify(token, &self.keys.ring(), now).map(of_refresh).or_else(|_| {
             access::verify(token, &self.keys.ring(), &self.policy, now).map(|verified| verified.session())
         });
         let Ok(id) = session else { return Ok(()) };
         match self.store.find(id) {
-            Some(session) if session.client.as_deref() == Some(&*client.id) => self.end(&session.subject, id).await,
+            Some(session) if session.client.as_deref() == Some(&*client.id) => {
+                self.end(&session.subject, id, visit).await
+            }
             Some(_) => Err(Refused::Foreign),
             // As above.
             None => self.store.end(id).await.map(drop).map_err(|_| Refused::Unwritten),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::token::{CredentialVersion, Device, Profile, Scopes, Session, SessionId, Subject, Timestamp};
+use crate::token::{CredentialVersion, Device, Profile, Scopes, Sender, Session, SessionId, Subject, Timestamp};
 
 use super::frame::Flaw;
 use super::record::{self, Closing, InSnapshot, Record};
@@ -78,7 +78,9 @@ impl SessionV1 {
             granted: self.granted,
             access_ttl: self.access_ttl,
             device: self.device.map(|device| Box::new(Device { id: device.id, name: device.name })),
-            address: self.address,
+            // Where it was begun from nobody wrote down.
+            begun_from: Sender::default(),
+            used_from: Sender { address: self.address, agent: None },
             created_at: self.created_at,
             rotated_at: self.rotated_at,
             answered_at: Timestamp::default(),

@@ -10,7 +10,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::token::{CredentialVersion, Device, Profile, Session, SessionId, Subject, Succession, Timestamp};
+use crate::token::{CredentialVersion, Device, Profile, Sender, Session, SessionId, Subject, Succession, Timestamp};
 
 use super::bytes::{Reader, Writer};
 use super::words::Words;
@@ -33,6 +33,9 @@ const ADDRESS: u8 = 1 << 7;
 const IN_DOUBT: u8 = 1;
 const OUTLIVED: u8 = 1 << 1;
 const CLIENT: u8 = 1 << 2;
+const AGENT: u8 = 1 << 3;
+/// It was begun from elsewhere than it was used from last.
+const BEGUN: u8 = 1 << 4;
 
 /// What an address is written with.
 const V4: u8 = 4;
@@ -40,6 +43,9 @@ const V6: u8 = 6;
 
 const DEVICE_ID: u8 = 1;
 const DEVICE_NAME: u8 = 1 << 1;
+
+const SENDER_ADDRESS: u8 = 1;
+const SENDER_AGENT: u8 = 1 << 1;
 
 /// One session but for its id, which is the key that it is found by.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,7 +74,9 @@ impl Packed {
         let mark = |says: bool, mark| if says { mark } else { 0 };
         let marks = mark(session.in_doubt, IN_DOUBT)
             | mark(session.outlived.is_some(), OUTLIVED)
-            | mark(session.client.is_some(), CLIENT);
+            | mark(session.client.is_some(), CLIENT)
+            | mark(session.used_from.agent.is_some(), AGENT)
+            | mark(session.begun_from != session.used_from, BEGUN);
         let first_end = session.idle_expires_at.min(session.expires_at);
         let seconds = u32::try_from(first_end.saturating_since(rotated_at).as_secs()).unwrap_or(u32::MAX);
         // Most sessions take less; the box takes what was needed.
@@ -97,7 +105,7 @@ impl Packed {
         }
         out.word(&session.kid);
         out.bytes.extend(session.credential.0);
-        if let Some(address) = session.address {
+        if let Some(address) = session.used_from.address {
             put_address(&mut out, address);
         }
         if let Some(parent) = &session.parent {
@@ -111,6 +119,12 @@ impl Packed {
         }
         if let Some(client) = &session.client {
             out.word(client);
+        }
+        if let Some(agent) = &session.used_from.agent {
+            out.text(agent);
+        }
+        if session.begun_from != session.used_from {
+            put_sender(&mut out, &session.begun_from);
         }
         Self(out.bytes.into())
     }
@@ -133,7 +147,7 @@ impl Packed {
         let access_ttl = Duration::new(seconds, if flags & FRACTION == 0 { 0 } else { read.number() as u32 });
         let scopes = read.scopes(words);
         let granted = if flags & ALL_GRANTED == 0 { read.scopes(words) } else { scopes.clone() };
-        Session {
+        let mut session = Session {
             id,
             subject,
             profile,
@@ -151,12 +165,16 @@ impl Packed {
             // Read as they are named here: one after another.
             kid: read.word(words),
             credential: CredentialVersion(read.array()),
-            address: (flags & ADDRESS != 0).then(|| address(&mut read)),
+            used_from: Sender { address: (flags & ADDRESS != 0).then(|| address(&mut read)), agent: None },
             parent: (flags & PARENT != 0).then(|| SessionId::from_bytes(read.array())),
             device: (flags & DEVICE != 0).then(|| Box::new(device(&mut read))),
             outlived: (marks & OUTLIVED != 0).then(|| Timestamp::from_micros(u64::from_le_bytes(read.array()))),
             client: (marks & CLIENT != 0).then(|| read.word(words)),
-        }
+            begun_from: Sender::default(),
+        };
+        session.used_from.agent = (marks & AGENT != 0).then(|| agent(&mut read));
+        session.begun_from = if marks & BEGUN == 0 { session.used_from.clone() } else { sender(&mut read) };
+        session
     }
 
     pub(super) fn succession(&self) -> Succession {
@@ -184,7 +202,7 @@ fn flags(session: &Session) -> u8 {
         (session.access_floor != 0, FLOOR),
         (session.parent.is_some(), PARENT),
         (session.device.is_some(), DEVICE),
-        (session.address.is_some(), ADDRESS),
+        (session.used_from.address.is_some(), ADDRESS),
     ];
     holding.into_iter().filter(|(holds, _)| *holds).fold(answered, |flags, (_, flag)| flags | flag)
 }
@@ -232,6 +250,23 @@ fn address(read: &mut Reader<'_>) -> IpAddr {
         [V4] => read.array::<4>().into(),
         _ => read.array::<16>().into(),
     }
+}
+
+fn put_sender(out: &mut Writer<'_>, sender: &Sender) {
+    let given = |given: bool, flag| if given { flag } else { 0 };
+    out.bytes.push(given(sender.address.is_some(), SENDER_ADDRESS) | given(sender.agent.is_some(), SENDER_AGENT));
+    sender.address.into_iter().for_each(|address| put_address(out, address));
+    sender.agent.iter().for_each(|agent| out.text(agent));
+}
+
+fn sender(read: &mut Reader<'_>) -> Sender {
+    let [given] = read.array();
+    let address = (given & SENDER_ADDRESS != 0).then(|| address(read));
+    Sender { address, agent: (given & SENDER_AGENT != 0).then(|| agent(read)) }
+}
+
+fn agent(read: &mut Reader<'_>) -> Box<str> {
+    String::from_utf8_lossy(read.span()).into()
 }
 
 fn put_device(out: &mut Writer<'_>, device: &Device) {

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use crate::token::tests::{T0, moved, policy, session};
-use crate::token::{ALL_ANY, CredentialVersion, Presented, Profile, Standing, TokenKind};
+use crate::token::{ALL_ANY, CredentialVersion, Presented, Profile, Sender, Standing, TokenKind};
 
 use super::*;
 
@@ -42,7 +42,7 @@ fn rotate(memory: &Memory, id: SessionId, generation: u32, now: Timestamp, log: 
         issued_at: T0,
         profile: Profile::Smsgate,
         arrived_at: now,
-        address: None,
+        sender: Sender::default(),
         by: None,
     };
     let user = Standing { scopes: Scopes::new([ALL_ANY]), credential: CredentialVersion([7; 8]) };

@@ -62,7 +62,7 @@ fn present(
         issued_at: T0,
         profile: Profile::Smsgate,
         arrived_at: now,
-        address: None,
+        sender: Sender::default(),
         by: None,
     };
     let rotation = run(store.rotate(&presented, &known, &"key".into(), now, settle));
@@ -168,7 +168,7 @@ fn a_retry_that_failed_may_be_repeated_when_its_window_is_over() {
             issued_at: T0,
             profile: Profile::Smsgate,
             arrived_at: now,
-            address: None,
+            sender: Sender::default(),
             by: None,
         };
         let mut other = pin!(store.store.issue(session(2, "ben", T0, &policy), &known, T0));

@@ -21,7 +21,7 @@ use tokio::runtime::Builder;
 use crate::token::tests::{T0, moved, policy, session};
 use crate::token::{
     ALL_ANY, AccessOverlap, CredentialVersion, OnReuse, Presented, Profile, Rotation, RotationRefusal, SETTLE, Scopes,
-    TokenKind,
+    Sender, TokenKind,
 };
 
 use super::*;
@@ -114,7 +114,7 @@ fn refresh(store: &Store, id: SessionId, generation: u32, now: Timestamp) -> Rot
         issued_at: T0,
         profile: Profile::Smsgate,
         arrived_at: now,
-        address: None,
+        sender: Sender::default(),
         by: None,
     };
     run(store.rotate(&presented, &known, &"key".into(), now, async {})).unwrap()
@@ -307,8 +307,8 @@ fn ending_a_subject_ends_all_its_sessions_and_nobody_elses() {
     let (_folder, store) = empty();
     let anna: Vec<_> = (1..=5).map(|n| sign_in(&store, n, "anna", 0).unwrap()).collect();
     let ben = sign_in(&store, 9, "ben", 0).unwrap();
-    run(store.end_subject(&Subject::new("anna"))).unwrap();
-    run(store.end_subject(&Subject::new("nobody"))).unwrap();
+    run(store.end_subject(&Subject::new("anna"), None, T0)).1.unwrap();
+    run(store.end_subject(&Subject::new("nobody"), None, T0)).1.unwrap();
     assert_eq!(live(&store, &anna), [false; 5]);
     assert_eq!((live(&store, &[ben]), store.live()), (vec![true], 1));
 }

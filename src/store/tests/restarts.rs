@@ -3,7 +3,7 @@
 //! Guarantees: an end without a snapshot is tried as well as one with it.
 //! Does not know: what the files look like; every fault of theirs is tried where they are written.
 
-use crate::token::Device;
+use crate::token::{Device, Sender};
 
 use super::*;
 
@@ -14,7 +14,8 @@ fn filled() -> (TempDir, Running) {
     let plain = session(1, "anna", T0, &policy);
     let rich = Session {
         device: Some(Box::new(Device { id: Some("d-1".into()), name: Some("Anna’s phone".into()) })),
-        address: Some("2001:db8::7".parse().unwrap()),
+        begun_from: Sender { address: Some("2001:db8::7".parse().unwrap()), agent: Some("a/1".into()) },
+        used_from: Sender { address: None, agent: Some("b/2 (c)".into()) },
         parent: Some(plain.id),
         access_floor: 3,
         generation: 4_000_000_000,
@@ -25,7 +26,8 @@ fn filled() -> (TempDir, Running) {
     };
     let odd = Session {
         device: Some(Box::new(Device { id: None, name: Some(String::new()) })),
-        address: Some("192.0.2.7".parse().unwrap()),
+        begun_from: Sender { address: Some("192.0.2.7".parse().unwrap()), agent: Some("a/1".into()) },
+        used_from: Sender { address: None, agent: Some("b/2 (c)".into()) },
         scopes: Scopes::default(),
         granted: Scopes::default(),
         access_ttl: Duration::from_micros(1),

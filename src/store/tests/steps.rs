@@ -259,7 +259,7 @@ impl World {
             issued_at: T0,
             profile: Profile::Smsgate,
             arrived_at: moved(self.now, -micros),
-            address: None,
+            sender: Sender::default(),
             by: None,
         };
         let users = self.model.users.clone();

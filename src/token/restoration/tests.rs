@@ -7,7 +7,7 @@
 use proptest::prelude::*;
 
 use super::super::tests::{T0, moved, policy, session};
-use super::super::{CredentialVersion, Profile, Scopes};
+use super::super::{CredentialVersion, Profile, Scopes, Sender};
 use super::*;
 
 const SECOND: i64 = 1_000_000;
@@ -51,7 +51,7 @@ fn present(
         issued_at: Timestamp::from_secs(moved(T0, token.1 * SECOND).as_secs()),
         profile: Profile::Smsgate,
         arrived_at: moved(T0, now),
-        address: None,
+        sender: Sender::default(),
         by: None,
     };
     let user =
@@ -282,7 +282,7 @@ proptest! {
                 issued_at: Timestamp::from_secs(token.issued.as_secs()),
                 profile: Profile::Smsgate,
                 arrived_at: now,
-                address: None,
+                sender: Sender::default(),
                 by: None,
             };
             let before = state.session.clone();

@@ -56,7 +56,7 @@ fn present(session: &mut Session, row: &Row, policy: &Policy) -> Rotation {
         issued_at: T0,
         profile: Profile::Smsgate,
         arrived_at: moved(T0, row.arrived),
-        address: None,
+        sender: Sender::default(),
         by: None,
     };
     session.rotate(&presented, row.user.as_ref(), &"next".into(), moved(T0, row.now), policy)
@@ -206,14 +206,14 @@ fn a_rotation_moves_what_it_must_and_leaves_the_rest() {
     let policy = policy();
     let mut session = Session { expires_at: T0 + Duration::from_hours(800), ..rotated(&policy) };
     let before = session.clone();
-    let address = Some("192.0.2.7".parse().unwrap());
+    let sender = Sender { address: Some("192.0.2.7".parse().unwrap()), agent: Some("a/1".into()) };
     let presented = Presented {
         session: session.id,
         generation: 5,
         issued_at: T0,
         profile: Profile::Smsgate,
         arrived_at: moved(T0, LATER - 1),
-        address,
+        sender: sender.clone(),
         by: None,
     };
     let now = moved(T0, LATER);
@@ -223,7 +223,7 @@ fn a_rotation_moves_what_it_must_and_leaves_the_rest() {
         generation: 6,
         rotated_at: now,
         answered_at: Timestamp::MAX,
-        address,
+        used_from: sender,
         idle_expires_at: now + policy.smsgate.refresh_ttl,
         kid,
         ..before
@@ -369,7 +369,7 @@ fn by_client(client: Option<&str>, scopes: Option<&[&str]>, granted: &[&str]) ->
         issued_at: T0,
         profile: Profile::Oauth,
         arrived_at: T0,
-        address: None,
+        sender: Sender::default(),
         by,
     };
     (after.rotate(&presented, Some(&anna()), &"next".into(), T0, &policy), before, after)
@@ -390,7 +390,7 @@ fn another_client_or_none_changes_nothing() {
         issued_at: T0,
         profile: plain.profile,
         arrived_at: T0,
-        address: None,
+        sender: Sender::default(),
         by,
     };
     let by = Presenter { client: of_app.client.unwrap(), scopes: None, refresh_ttl: Duration::from_secs(1) };

@@ -50,7 +50,8 @@ pub(crate) fn session(id: u64, subject: &str, now: Timestamp, policy: &Policy) -
         granted: scopes,
         access_ttl: policy.smsgate.access_ttl,
         device: None,
-        address: None,
+        begun_from: Sender::default(),
+        used_from: Sender::default(),
         created_at: now,
         rotated_at: now,
         answered_at: now,
@@ -157,7 +158,7 @@ fn a_retry_mints_the_same_pair_again() {
                 issued_at: T0,
                 profile: session.profile,
                 arrived_at: now,
-                address: None,
+                sender: Sender::default(),
                 by: None,
             };
             match session.rotate(&presented, Some(&user), ring.current().kid(), now, &policy) {

@@ -1,6 +1,8 @@
 //! Sessions over sockets: rotation, races, reuse, revocation, minting, bounds.
 
+mod audit;
 mod bounds;
+mod devices;
 mod listing;
 mod minting;
 mod overlap;

@@ -22,6 +22,12 @@ fn common(line: &Value) -> Value {
         "last_refresh": seconds("rotated_at"),
         "expires_at": seconds("idle_expires_at").min(seconds("expires_at")),
         "address": line["address"],
+        "user_agent": line["user_agent"],
+        "created_address": line["created_address"],
+        "created_user_agent": line["created_user_agent"],
+        "profile": line["profile"],
+        "client": line["client"],
+        "current": false,
     })
 }
 

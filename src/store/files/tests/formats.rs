@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use proptest::prelude::*;
 
-use crate::token::{Device, Restoration};
+use crate::token::{Device, Restoration, Sender};
 
 use super::*;
 
@@ -22,19 +22,19 @@ const VERSION_1: &str = "50434c534e41500001000000ab0000004997847b000202020202020
     a5dbb8a00300036b6579070707070707070700000a000000b1c7b9f80203c0a887c9f2a29903";
 
 /// A snapshot of today: a restoration, number 1 and a tombstone of number 4; it covers 41.
-const SNAPSHOT: &str = "50434c534e415000020000002900000000000000c046c628176506004fe3448d23000000c73e872d058080e2c4f2a2\
-    99038089dcc5f2a299030101c0849fc5f2a29903c0a887c9f2a29903840000003d3bd8000101010101010101010101010104616e6e6100020d\
-    6d657373616765733a73656e640d6d657373616765733a72656164020d6d657373616765733a73656e640d6d657373616765733a7265616484\
-    070000008080e2c4f2a299038080e2c4f2a299038080d7beaaee990380c0b1a5dbb8a00300036b657907070707070707070000000000150000\
-    0066089f1602040404040404040404040404c081c284f6a299030a000000f6b7a7f50403c0a887c9f2a29903";
+const SNAPSHOT: &str = "50434c534e415000020000002900000000000000c046c628176506004fe3448d23000000c73e872d058080e2c4f2a29\
+    9038089dcc5f2a299030101c0849fc5f2a29903c0a887c9f2a29903870000007537467f0101010101010101010101010104616e6e6100020d6\
+    d657373616765733a73656e640d6d657373616765733a72656164020d6d657373616765733a73656e640d6d657373616765733a72656164840\
+    70000000000008080e2c4f2a299038080e2c4f2a299038080d7beaaee990380c0b1a5dbb8a00300036b6579070707070707070700000000001\
+    500000066089f1602040404040404040404040404c081c284f6a299030a000000f6b7a7f50403c0a887c9f2a29903";
 
 /// A segment of today that begins with 42: number 2, a tombstone of number 1 written together with it, a heartbeat.
-const SEGMENT: &str = "50434c4a524e4c00010000002a000000000000002900000000000000bbe10b7cb6000000eceaf1992a0000000000000\
-    00102020202020202020202020204616e6e6100020d6d657373616765733a73656e640d6d657373616765733a72656164010d6d65737361676\
-    5733a72656164840700010103642d31010e416e6e61e28099732070686f6e65010120010db80000000000000000000000078080e2c4f2a2990\
-    3c09693c7f2a299038080d7beaaee990380c0b1a5dbb8a00380d0acf30e056f746865720707070707070707010101010101010101010101010\
-    30000001d000000e81fd37c2b00000000000000820101010101010101010101018080e2c4f2a2990311000000bceaaf292c000000000000008\
-    3c0849fc5f2a29903";
+const SEGMENT: &str = "50434c4a524e4c00010000002a000000000000002900000000000000bbe10b7cc50000009979daf22a00000000000000\
+    0102020202020202020202020204616e6e6100020d6d657373616765733a73656e640d6d657373616765733a72656164010d6d657373616765\
+    733a72656164840700010103642d31010e416e6e61e28099732070686f6e65000103612f31010120010db80000000000000000000000070107\
+    622f32202863298080e2c4f2a29903c09693c7f2a299038080d7beaaee990380c0b1a5dbb8a00380d0acf30e056f7468657207070707070707\
+    0701010101010101010101010101030000001d000000e81fd37c2b00000000000000820101010101010101010101018080e2c4f2a299031100\
+    0000bceaaf292c0000000000000083c0849fc5f2a29903";
 
 fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
@@ -49,7 +49,8 @@ fn both() -> [Session; 2] {
     let plain = session(1);
     let rich = Session {
         device: Some(Box::new(Device { id: Some("d-1".into()), name: Some("Anna’s phone".into()) })),
-        address: Some("2001:db8::7".parse().unwrap()),
+        begun_from: Sender { address: None, agent: Some("a/1".into()) },
+        used_from: Sender { address: Some("2001:db8::7".parse().unwrap()), agent: Some("b/2 (c)".into()) },
         parent: Some(plain.id),
         access_floor: 3,
         generation: 4_000_000_000,
@@ -82,6 +83,9 @@ fn the_first_snapshot_format_is_read_and_rewritten() {
     fs::write(&file, bytes(VERSION_1)).unwrap();
     let (entries, found) = recovered(folder.path());
     let [plain, rich] = both();
+    // Of where a session came from that format knew the last address.
+    let address = Some("2001:db8::7".parse().unwrap());
+    let rich = Session { begun_from: Sender::default(), used_from: Sender { address, agent: None }, ..rich };
     let expected =
         HashMap::from([(id(1), live(plain)), (id(2), live(rich)), (id(4), Known::Ended { until: T0 + SECOND * 939 })]);
     assert_eq!((&entries, found.newest, found.next), (&expected, T0 + SECOND * 9, 1));
@@ -204,14 +208,19 @@ fn text() -> impl Strategy<Value = String> {
     "\\PC{0,40}"
 }
 
+fn sender() -> impl Strategy<Value = Sender> {
+    (any::<Option<IpAddr>>(), prop::option::of(text()))
+        .prop_map(|(address, agent)| Sender { address, agent: agent.map(Into::into) })
+}
+
 fn any_session() -> impl Strategy<Value = Session> {
     let scopes = || prop::collection::vec("[a-z:]{1,12}", 0..4).prop_map(Scopes::new);
     let time = || any::<u64>().prop_map(Timestamp::from_micros);
     let device = prop::option::of((prop::option::of(text()), prop::option::of(text())));
     let numbers = (any::<u32>(), any::<u32>(), any::<[u8; 8]>(), any::<u64>(), 0..1_000_000_000u32);
-    let names = (any::<[u8; 12]>(), text(), text(), prop::option::of(any::<[u8; 12]>()), any::<Option<IpAddr>>());
+    let names = (any::<[u8; 12]>(), text(), text(), prop::option::of(any::<[u8; 12]>()), sender());
     (names, scopes(), scopes(), device, (time(), time(), time(), time()), numbers).prop_map(
-        |((id, subject, kid, parent, address), scopes, granted, device, times, numbers)| {
+        |((id, subject, kid, parent, used_from), scopes, granted, device, times, numbers)| {
             let (generation, access_floor, credential, seconds, nanos) = numbers;
             Session {
                 id: SessionId::from_bytes(id),
@@ -221,7 +230,8 @@ fn any_session() -> impl Strategy<Value = Session> {
                 granted,
                 access_ttl: Duration::new(seconds, nanos),
                 device: device.map(|(id, name)| Box::new(Device { id, name })),
-                address,
+                begun_from: Sender { agent: None, ..used_from.clone() },
+                used_from,
                 created_at: times.0,
                 rotated_at: times.1,
                 answered_at: Timestamp::default(),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::token::{CredentialVersion, Profile, Scopes, Session, SessionId, Subject, Timestamp};
+use crate::token::{CredentialVersion, Profile, Scopes, Sender, Session, SessionId, Subject, Timestamp};
 
 use super::disk::Disk;
 use super::opening::open_on;
@@ -45,7 +45,8 @@ fn session(number: u8) -> Session {
         granted: scopes,
         access_ttl: SECOND * 900,
         device: None,
-        address: None,
+        begun_from: Sender::default(),
+        used_from: Sender::default(),
         created_at: T0,
         rotated_at: T0,
         answered_at: Timestamp::default(),

@@ -10,8 +10,8 @@ use proptest::sample::select;
 
 use super::super::words;
 use super::*;
-use crate::token::Scopes;
 use crate::token::tests::{T0, moved, policy, session};
+use crate::token::{Scopes, Sender};
 
 fn time() -> impl Strategy<Value = Timestamp> {
     let around = (-1_000_000_i64..=1_000_000).prop_map(|micros| moved(T0, micros));
@@ -57,12 +57,17 @@ prop_compose! {
     }
 }
 
+fn sender() -> impl Strategy<Value = Sender> {
+    (any::<Option<IpAddr>>(), option::of(text()))
+        .prop_map(|(address, agent)| Sender { address, agent: agent.map(Into::into) })
+}
+
 prop_compose! {
     fn sessions()(
         names in names(),
         (id, parent) in (any::<[u8; 12]>(), option::of(any::<[u8; 12]>())),
         access_ttl in prop_oneof![any::<u16>().prop_map(|secs| Duration::from_secs(secs.into())), any::<Duration>()],
-        address in any::<Option<IpAddr>>(),
+        (begun_from, used_from, at_home) in (sender(), sender(), any::<bool>()),
         (created_at, rotated_at, answered_at) in (time(), time(), time()),
         (idle_expires_at, expires_at) in (time(), time()),
         (generation, access_floor) in (number(), number()),
@@ -74,7 +79,8 @@ prop_compose! {
             id: SessionId::from_bytes(id),
             profile,
             access_ttl,
-            address,
+            begun_from: if at_home { used_from.clone() } else { begun_from },
+            used_from,
             created_at,
             rotated_at,
             answered_at,
@@ -126,8 +132,10 @@ fn an_ordinary_session_fits_in_ninety_six_bytes() {
     let words = Words::default();
     let subject = "0123456789abcdef0123456789abcdef";
     let month = Duration::from_hours(720);
+    let sender = Sender { address: Some("192.0.2.7".parse().unwrap()), agent: None };
     let session = Session {
-        address: Some("192.0.2.7".parse().unwrap()),
+        begun_from: sender.clone(),
+        used_from: sender,
         rotated_at: T0 + month,
         answered_at: T0 + month + Duration::from_millis(7),
         idle_expires_at: T0 + month * 2,

@@ -87,7 +87,7 @@ impl World {
                         issued_at: now,
                         profile,
                         arrived_at: now,
-                        address: None,
+                        sender: Sender::default(),
                         by: None,
                     };
                     let _ = run(self.primary().rotate(&presented, &known, &"key".into(), now, async {}));

@@ -213,14 +213,14 @@ fn a_replica_changes_nothing() {
         issued_at: T0,
         profile: Profile::Smsgate,
         arrived_at: T0,
-        address: None,
+        sender: Sender::default(),
         by: None,
     };
     let read_only = |result: Result<(), StoreError>| matches!(result, Err(StoreError::ReadOnly));
     assert!(read_only(sign_in(&replica, 2, "anna", 1).map(drop)));
     assert!(read_only(run(replica.rotate(&presented, &known, &"key".into(), T0, async {})).map(drop)));
     assert!(read_only(run(replica.end(id)).map(drop)));
-    assert!(read_only(run(replica.end_subject(&Subject::new("anna")))));
+    assert!(read_only(run(async { replica.end_subject(&Subject::new("anna"), None, T0).await.1 })));
     assert!(read_only(run(replica.users_changed(&|_, _| None)).map(drop)));
     assert!(replica.snapshot(T0).is_err() && !replica.has_news() && replica.is_replica());
     replica.pulse(T0);
