@@ -26,6 +26,7 @@ fn main() {
         ("have_node_clients", "node"),
         ("have_rust_clients", "rust"),
         ("have_browser_clients", "browser"),
+        ("have_provider_clients", "provider"),
     ] {
         let stamp = root.join("target/clients").join(part).with_extension("ok");
         println!("cargo::rerun-if-changed={}", stamp.display());

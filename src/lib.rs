@@ -15,6 +15,7 @@
 //!   one table of refusals
 //! - [`profile`]: the dialects of the token endpoints, over one engine
 //! - [`upstream`]: the other side: connections, header hygiene, streaming
+//! - [`issuer`]: other issuers whose access tokens are accepted, and the thread that fetches their keys
 //! - [`account`]: who may sign in: users file, OAuth clients, password work, guess limits
 //! - [`store`]: where sessions are remembered: memory, and the snapshot and journal that survive us
 //! - [`token`]: the rules, pure: claims, verification, the session state machine
@@ -38,8 +39,9 @@
 //! # State
 //!
 //! All shared mutable state: the sessions and tombstones ([`store::Store`]), the users in force
-//! ([`account::Directory`]), the keys in force ([`keys::Keys`]), the guess limits, the cache of Basic successes and the client secrets that were found right
-//! ([`account::Accounts`]), the clock's floor ([`clock::Clock`]), the lines of the log that are not yet written
+//! ([`account::Directory`]), the keys in force ([`keys::Keys`]), those of other issuers ([`issuer::Issuers`]), the guess
+//! limits, the cache of Basic successes and the client secrets that were found right ([`account::Accounts`]), the clock's
+//! floor ([`clock::Clock`]), the lines of the log that are not yet written
 //! ([`observe::Log`]). Everything else belongs to one worker thread (its upstream connections, its cache of verified
 //! tokens) or never changes. There are no statics.
 //!
@@ -57,6 +59,7 @@ pub mod command;
 pub mod config;
 pub mod edge;
 pub mod gateway;
+pub mod issuer;
 pub mod keys;
 pub mod muster;
 pub mod observe;

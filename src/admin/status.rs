@@ -1,6 +1,7 @@
 //! What the operator's listener tells: where the gate is in its life, and how its checks stand.
 //!
-//! Guarantees: a gate is ready only while it serves and no check that was asked for has anything to say against it.
+//! Guarantees: a gate is ready only while it serves and no check that was asked for has anything to say against it; what
+//! it can do without is told and counts for nothing.
 //! Does not know: HTTP.
 
 use std::fmt::Write;
@@ -23,6 +24,8 @@ pub struct Check {
     pub name: &'static str,
     /// What is wrong now, if anything is.
     pub trouble: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Whether a gate can do without: then trouble is told, and it is ready all the same.
+    pub dispensable: bool,
 }
 
 #[derive(Default)]
@@ -57,13 +60,17 @@ impl Status {
             Stage::Serving => None,
             Stage::Draining => Some("draining"),
         };
-        let checks = self.checks.get().into_iter().flatten().map(|check| (check.name, (check.trouble)()));
+        let checks =
+            self.checks.get().into_iter().flatten().map(|check| (check.name, check.dispensable, (check.trouble)()));
         let (mut ready, mut lines) = (true, String::new());
-        for (name, trouble) in [("serving", not_serving.map(str::to_owned))].into_iter().chain(checks) {
+        for (name, dispensable, trouble) in
+            [("serving", false, not_serving.map(str::to_owned))].into_iter().chain(checks)
+        {
             // Writing to a text cannot fail.
             let _ = match trouble {
                 _ if excluded.contains(&name) => writeln!(lines, "[+]{name} excluded: ok"),
                 None => writeln!(lines, "[+]{name} ok"),
+                Some(trouble) if dispensable => writeln!(lines, "[~]{name} troubled: {trouble}"),
                 Some(trouble) => {
                     ready = false;
                     writeln!(lines, "[-]{name} failed: {trouble}")
@@ -97,9 +104,20 @@ mod tests {
     fn a_check_that_fails_makes_it_unready_unless_it_was_left_out() {
         let status = Status::default();
         status.enter(Stage::Serving);
-        status.look_at(vec![Check { name: "journal", trouble: Box::new(|| Some("no space".into())) }]);
+        let trouble = || Some("no space".into());
+        status.look_at(vec![Check { name: "journal", trouble: Box::new(trouble), dispensable: false }]);
         check(&status, &[], false, "[+]serving ok\n[-]journal failed: no space\n");
         check(&status, &["journal"], true, "[+]serving ok\n[+]journal excluded: ok\n");
         check(&status, &["jour"], false, "[+]serving ok\n[-]journal failed: no space\n");
+    }
+
+    #[test]
+    fn what_it_can_do_without_is_told_and_nothing_more() {
+        let status = Status::default();
+        status.enter(Stage::Serving);
+        let trouble = || Some("gone".into());
+        status.look_at(vec![Check { name: "issuers", trouble: Box::new(trouble), dispensable: true }]);
+        check(&status, &[], true, "[+]serving ok\n[~]issuers troubled: gone\n");
+        check(&status, &["issuers"], true, "[+]serving ok\n[+]issuers excluded: ok\n");
     }
 }

@@ -56,6 +56,12 @@ pub struct Limits {
     pub basic_cache_entries: usize,
     /// Unused upstream connections kept by each worker; 0 keeps none.
     pub upstream_idle_connections: usize,
+    /// Bytes of another issuer's set of keys.
+    pub max_jwks_bytes: usize,
+    /// Keys in it.
+    pub max_jwks_keys: usize,
+    /// For fetching it, from looking up the name to the last byte.
+    pub jwks_timeout: Duration,
     pub signin: SignInLimits,
 }
 
@@ -102,6 +108,9 @@ impl Limits {
             basic_cache_ttl: r.duration("limits.basic_cache_ttl", seconds(60), Duration::ZERO..=seconds(60)),
             basic_cache_entries: r.number("limits.basic_cache_entries", 1024, 1..=1 << 20),
             upstream_idle_connections: r.number("limits.upstream_idle_connections", 256, 0..=65_536),
+            max_jwks_bytes: r.size("limits.max_jwks_bytes", 256 * KIB, KIB..=16 * MIB),
+            max_jwks_keys: r.number("limits.max_jwks_keys", 100, 1..=10_000),
+            jwks_timeout: r.duration("limits.jwks_timeout", seconds(10), SHORTEST..=Duration::from_mins(5)),
             signin: SignInLimits::read(r),
         };
         for (key, bytes) in

@@ -86,11 +86,13 @@ impl fmt::Display for Mistake {
 pub(super) fn nearest_key<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let (section, word) = split(written);
     let (siblings, others): (Vec<&str>, Vec<&str>) = known.iter().partition(|key| split(key).0 == section);
+    // Without a section it may be the name of tables, where no value belongs.
+    let elsewhere = others.iter().copied().filter(|key| split(key).1 == word).min_by_key(|key| !key.contains('.'));
     let sibling = nearest(word, siblings.iter().map(|key| split(key).1));
     siblings
         .into_iter()
         .find(|key| Some(split(key).1) == sibling)
-        .or_else(|| others.iter().copied().find(|key| split(key).1 == word))
+        .or(elsewhere)
         .or_else(|| nearest(written, others.iter().copied()))
 }
 
@@ -126,7 +128,8 @@ pub(super) fn quoted(written: &str) -> String {
 mod tests {
     use super::*;
 
-    const KNOWN: &[&str] = &["data_dir", "server.listen", "server.drain_timeout", "token.issuer", "upstream.url"];
+    const KNOWN: &[&str] =
+        &["data_dir", "issuer", "server.listen", "server.drain_timeout", "token.issuer", "upstream.url"];
 
     #[track_caller]
     fn suggests(written: &str, expected: Option<&str>) {

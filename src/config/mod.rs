@@ -14,6 +14,7 @@ mod cors;
 mod effective;
 mod environment;
 mod file;
+mod issuer;
 mod kind;
 mod limits;
 mod log;
@@ -44,6 +45,7 @@ pub use self::client::Client;
 pub use self::cors::Cors;
 pub use self::effective::Setting;
 pub use self::environment::process_environment;
+pub use self::issuer::Issuer;
 pub use self::limits::{Limits, SignInLimits};
 pub use self::log::{AccessLog, Log, LogFormat, LogLevel};
 pub use self::mistake::{Mistake, Place};
@@ -96,6 +98,7 @@ pub struct Config {
     /// The `[[client]]` tables in the order of the file.
     pub clients: Vec<Client>,
     pub store: Store,
+    pub issuers: Vec<Issuer>,
     settings: Vec<Setting>,
 }
 
@@ -176,8 +179,9 @@ impl Config {
         let profiles = Profiles::read(r, &token);
         let cors = Cors::read(r);
         let store = Store::read(r, &server);
+        // Last, because their tables must follow everything that stands in no table of theirs.
         let clients = Client::read_all(r, &profiles.oauth);
-        // Last, because their `[[route]]` tables must follow everything that stands in no table of theirs.
+        let issuers = Issuer::read_all(r, &token);
         routes.rules = RouteRule::read_all(r);
         let (settings, mistakes) = reader.finish();
         let config = Self {
@@ -195,6 +199,7 @@ impl Config {
             clients,
             cors,
             store,
+            issuers,
             settings,
         };
         (config, mistakes)

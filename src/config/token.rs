@@ -143,7 +143,7 @@ fn read_key(r: &mut Reader, algorithm: Algorithm) -> KeySource {
 }
 
 /// A name as it stands in a claim.
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     match text {
         "" => Err("must not be empty".into()),
         text if text.len() > 255 => Err("must be at most 255 bytes long".into()),

@@ -1,7 +1,8 @@
 //! The judge: whether a request's credentials meet what its route demands.
 //!
 //! Guarantees: the only maker of a [`Permit`]; a token is good only if its signature, claims and times are, its session
-//! was not ended and its generation not replaced, all asked on every request; whatever cannot be decided is a refusal.
+//! was not ended and its generation not replaced, all asked on every request; a token of another issuer opens routes and
+//! none of our endpoints; whatever cannot be decided is a refusal.
 //! Does not know: paths, bodies, the upstream.
 
 use std::cell::Cell;
@@ -12,6 +13,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use crate::account::{Credentials, RetryAfter, SignInError, User};
+use crate::issuer::Foreign;
 use crate::profile::Caller;
 use crate::token::{AccessStanding, SESSIONS_ADMIN, Scopes, TOKENS_MANAGE, Timestamp, TokenError, Verified, access};
 use crate::upstream::Permit;
@@ -19,7 +21,7 @@ use crate::upstream::headers::Identity;
 
 use super::refusal::Refusal;
 use super::route::Demand;
-use super::verified::{Admitted, Good, VerifiedTokens};
+use super::verified::{Admitted, Good, Token, VerifiedTokens};
 use super::{Charter, Visitor};
 
 /// What a request brought in `Authorization`.
@@ -83,13 +85,13 @@ impl Right {
 pub struct Judge {
     charter: Arc<Charter>,
     verified: VerifiedTokens,
-    /// Of the keys by which the tokens in `verified` were verified.
+    /// Of the keys, our own and others', by which the tokens in `verified` were verified.
     keys_epoch: Cell<u64>,
 }
 
 impl Judge {
     pub fn new(charter: Arc<Charter>, cache_entries: usize) -> Self {
-        let keys_epoch = Cell::new(charter.keys.epoch());
+        let keys_epoch = Cell::new(keys_epoch(&charter));
         Self { charter, verified: VerifiedTokens::new(cache_entries), keys_epoch }
     }
 
@@ -112,8 +114,8 @@ impl Judge {
         match Presented::read(headers)? {
             Presented::Bearer(token) => {
                 let admitted = self.bearer(token, visitor.now)?;
-                let token = &admitted.verified;
-                meet(demand, token.subject.as_str(), &token.scopes, &token.roles)?;
+                let token = &admitted.token;
+                meet(demand, token.subject(), token.scopes(), token.roles())?;
                 Ok(Permit::Admitted(Rc::clone(&admitted.identity)))
             }
             Presented::Basic(credentials) => {
@@ -165,8 +167,12 @@ impl Judge {
         match Presented::read(headers)? {
             Presented::Bearer(token) => {
                 let admitted = self.bearer(token, visitor.now)?;
-                right.check(&admitted.verified.scopes, true)?;
-                Ok(Caller::Bearer(Arc::clone(&admitted.verified)))
+                // Whoever is signed in elsewhere has no session here, and no user by whom one could be granted.
+                let Token::Own { verified, .. } = &admitted.token else {
+                    return Err(Refusal::Token(TokenError::Issuer));
+                };
+                right.check(&verified.scopes, true)?;
+                Ok(Caller::Bearer(Arc::clone(verified)))
             }
             Presented::Basic(credentials) => {
                 let signed_in = self.charter.accounts.sign_in(&credentials, visitor.address, visitor.now).await;
@@ -179,14 +185,14 @@ impl Judge {
 
     fn bearer(&self, token: &[u8], now: Timestamp) -> Result<Rc<Admitted>, Refusal> {
         let charter = &*self.charter;
-        let keys_epoch = charter.keys.epoch();
+        let keys_epoch = keys_epoch(charter);
         if keys_epoch != self.keys_epoch.get() {
             self.verified.clear();
             self.keys_epoch.set(keys_epoch);
         }
         let admitted = match self.verified.find(token) {
             Some(admitted) => {
-                if let Err(error) = admitted.verified.check_time(now, &charter.policy) {
+                if let Err(error) = admitted.token.check_time(now, &charter.policy) {
                     self.verified.forget(token);
                     return Err(Refusal::Token(error));
                 }
@@ -194,40 +200,56 @@ impl Judge {
             }
             None => {
                 let text = str::from_utf8(token).map_err(|_| Refusal::Token(TokenError::Malformed))?;
-                let verified =
-                    access::verify(text, &charter.keys.ring(), &charter.policy, now).map_err(Refusal::Token)?;
-                let identity = Rc::new(identity_of_token(&verified)?);
-                let unasked = Cell::new(Good { epoch: u64::MAX, until: None });
-                let admitted = Rc::new(Admitted { verified: Arc::new(verified), identity, good: unasked });
+                let admitted = Rc::new(self.verify(text, now)?);
                 self.verified.remember(token, &admitted);
                 admitted
             }
         };
-        self.ask_store(&admitted, now)?;
+        if let Token::Own { verified, good } = &admitted.token {
+            self.ask_store(verified, good, now)?;
+        }
         Ok(admitted)
     }
 
+    fn verify(&self, text: &str, now: Timestamp) -> Result<Admitted, Refusal> {
+        let charter = &*self.charter;
+        if let Some(foreign) = charter.issuers.verify(text, &charter.policy, now) {
+            let foreign = foreign.map_err(Refusal::Token)?;
+            let identity = Rc::new(identity_of_foreign(&foreign)?);
+            return Ok(Admitted { token: Token::Foreign(foreign), identity });
+        }
+        let verified = access::verify(text, &charter.keys.ring(), &charter.policy, now).map_err(Refusal::Token)?;
+        let identity = Rc::new(identity_of_token(&verified)?);
+        let unasked = Cell::new(Good { epoch: u64::MAX, until: None });
+        Ok(Admitted { token: Token::Own { verified: Arc::new(verified), good: unasked }, identity })
+    }
+
     /// Whether the session still stands. The store is asked only if anything in it has changed since the last time.
-    fn ask_store(&self, admitted: &Admitted, now: Timestamp) -> Result<(), Refusal> {
+    fn ask_store(&self, verified: &Verified, last: &Cell<Good>, now: Timestamp) -> Result<(), Refusal> {
         let store = &self.charter.store;
-        let good = admitted.good.get();
+        let good = last.get();
         // Read before the question, so that a change in between makes the next request ask again.
         let epoch = store.epoch();
         if good.epoch == epoch && good.until.is_none_or(|until| now < until) {
             return Ok(());
         }
-        if store.restorations().refuse_access(admitted.verified.issued_at) {
+        if store.restorations().refuse_access(verified.issued_at) {
             return Err(Refusal::Lost);
         }
-        match store.access_standing(admitted.verified.id, now) {
+        match store.access_standing(verified.id, now) {
             AccessStanding::Good { until } => {
-                admitted.good.set(Good { epoch, until });
+                last.set(Good { epoch, until });
                 Ok(())
             }
             AccessStanding::Superseded => Err(Refusal::Superseded),
             AccessStanding::Ended => Err(Refusal::Ended),
         }
     }
+}
+
+/// Moves whenever a key is gone. Neither part ever runs back.
+fn keys_epoch(charter: &Charter) -> u64 {
+    charter.keys.epoch().wrapping_add(charter.issuers.epoch())
 }
 
 fn meet(demand: &Demand, subject: &str, scopes: &Scopes, roles: &[String]) -> Result<(), Refusal> {
@@ -254,6 +276,11 @@ pub(super) fn sign_in_refusal(error: SignInError) -> Refusal {
 fn identity_of_token(verified: &Verified) -> Result<Identity, Refusal> {
     let (session, id) = (verified.session().to_string(), verified.id.to_string());
     let identity = Identity::of_token(verified.subject.as_str(), &verified.scopes.to_string(), &session, &id);
+    identity.map_err(|_| Refusal::Token(TokenError::Kind))
+}
+
+fn identity_of_foreign(foreign: &Foreign) -> Result<Identity, Refusal> {
+    let identity = Identity::of_foreign_token(foreign.subject.as_str(), &foreign.scopes.to_string());
     identity.map_err(|_| Refusal::Token(TokenError::Kind))
 }
 

@@ -30,6 +30,7 @@ use ipnet::IpNet;
 
 use crate::account::Accounts;
 use crate::clock::Clock;
+use crate::issuer::Issuers;
 use crate::keys::Keys;
 use crate::profile::Sessions;
 use crate::store::Store;
@@ -69,6 +70,8 @@ pub struct Charter {
     pub clock: Arc<Clock>,
     pub policy: Arc<Policy>,
     pub keys: Arc<Keys>,
+    /// Others whose access tokens open routes.
+    pub issuers: Arc<Issuers>,
     pub store: Arc<Store>,
     pub accounts: Arc<Accounts>,
     pub sessions: Sessions,

@@ -9,23 +9,69 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use crate::token::{Timestamp, Verified};
+use crate::issuer::Foreign;
+use crate::token::{Policy, Scopes, Timestamp, TokenError, Verified};
 use crate::upstream::headers::Identity;
 
 /// A verified token and what follows from it, made once.
 #[derive(Debug)]
 pub struct Admitted {
-    pub verified: std::sync::Arc<Verified>,
+    pub token: Token,
     pub identity: Rc<Identity>,
-    /// The store's last word on it: good while the store's epoch is this, and until this time.
-    pub good: Cell<Good>,
+}
+
+/// Whose token it is.
+#[derive(Debug)]
+pub enum Token {
+    Own {
+        verified: Arc<Verified>,
+        /// The store's last word on it: good while the store's epoch is this, and until this time.
+        good: Cell<Good>,
+    },
+    /// Of another issuer: it has no session that could have ended.
+    Foreign(Foreign),
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Good {
     pub epoch: u64,
     pub until: Option<Timestamp>,
+}
+
+impl Token {
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Own { verified, .. } => verified.subject.as_str(),
+            Self::Foreign(foreign) => foreign.subject.as_str(),
+        }
+    }
+
+    pub fn scopes(&self) -> &Scopes {
+        match self {
+            Self::Own { verified, .. } => &verified.scopes,
+            Self::Foreign(foreign) => &foreign.scopes,
+        }
+    }
+
+    pub fn roles(&self) -> &[String] {
+        match self {
+            Self::Own { verified, .. } => &verified.roles,
+            Self::Foreign(foreign) => &foreign.roles,
+        }
+    }
+
+    /// The part of the judgement that time can change.
+    ///
+    /// # Errors
+    /// When it is too early or too late for it.
+    pub fn check_time(&self, now: Timestamp, policy: &Policy) -> Result<(), TokenError> {
+        match self {
+            Self::Own { verified, .. } => verified.check_time(now, policy),
+            Self::Foreign(foreign) => foreign.check_time(now, policy),
+        }
+    }
 }
 
 /// Two generations: a full young one becomes the old one, and what is used in the old one moves up. That is nearly
@@ -114,7 +160,7 @@ impl Generations {
 
 #[cfg(test)]
 mod tests {
-    use crate::token::{Scopes, SessionId, Subject, TokenId, TokenKind};
+    use crate::token::{SessionId, Subject, TokenId, TokenKind};
 
     use super::*;
 
@@ -131,13 +177,13 @@ mod tests {
         };
         let identity = Identity::of_user(subject, "").unwrap();
         let good = Cell::new(Good { epoch: 0, until: None });
-        Rc::new(Admitted { verified: verified.into(), identity: Rc::new(identity), good })
+        Rc::new(Admitted { token: Token::Own { verified: verified.into(), good }, identity: Rc::new(identity) })
     }
 
     #[track_caller]
     fn finds(tokens: &VerifiedTokens, token: &str, expected: Option<&str>) {
         let found = tokens.find(token.as_bytes());
-        assert_eq!(found.as_ref().map(|found| found.verified.subject.as_str()), expected, "{token}");
+        assert_eq!(found.as_ref().map(|found| found.token.subject()), expected, "{token}");
     }
 
     fn size(tokens: &VerifiedTokens) -> usize {

@@ -59,5 +59,15 @@ pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
         Ok((directory, Found::File)) => notes.push(format!("{}: users: {}", path.display(), directory.users().len())),
         Err(trouble) => errors.push(StartError::Users { path: path.clone(), trouble }),
     }
+    for trust in terms::issuers(config) {
+        match trust.check(&terms::jwks_bounds(config)) {
+            Ok(Some(parsed)) => {
+                notes.push(format!("{}: keys of {}: {}", trust.source, trust.issuer, parsed.set.kids().count()));
+                notes.extend(parsed.left_out.iter().map(|line| format!("{}: {line}: left out", trust.source)));
+            }
+            Ok(None) => notes.push(format!("{}: keys of {}: fetched while running", trust.source, trust.issuer)),
+            Err(error) => errors.push(error.into()),
+        }
+    }
     if errors.is_empty() { Ok(notes) } else { Err(errors) }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use crate::account::{FileTrouble, HashFailed};
 use crate::edge::BindError;
+use crate::issuer::IssuerError;
 use crate::keys::{FileProblem, KeyError};
 use crate::store::{FilesError, SNAPSHOT};
 
@@ -33,6 +34,8 @@ pub enum StartError {
     )]
     SessionsWithoutUsers { path: PathBuf },
     #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    #[error(transparent)]
     Password(#[from] HashFailed),
     #[error(transparent)]
     Sessions(#[from] FilesError),
@@ -52,7 +55,7 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Keys(KeyError::File { problem: FileProblem::Write(error), .. }) => !is_full(error),
-            Self::Keys(_) | Self::Users { .. } | Self::SessionsWithoutUsers { .. } => true,
+            Self::Keys(_) | Self::Users { .. } | Self::SessionsWithoutUsers { .. } | Self::Issuer(_) => true,
             Self::DataDir { .. } | Self::Password(_) | Self::Sessions(_) | Self::Bind(_) | Self::Threads(_) => false,
         }
     }

@@ -27,6 +27,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Config, StoreKind};
 use crate::edge::{self, Crew};
 use crate::gateway::{Charter, Gateway, Handover, Mapping, Routes};
+use crate::issuer::{Fetching, Issuers};
 use crate::keys::{KeyRing, Keys};
 use crate::muster::{Muster, Roll};
 use crate::profile::Sessions;
@@ -44,6 +45,7 @@ pub struct Running {
     address: SocketAddr,
     crew: Crew,
     keeper: Keeper,
+    fetching: Fetching,
     store: Arc<Store>,
     scribe: Scribe,
     status: Arc<Status>,
@@ -86,11 +88,12 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let status = Arc::new(Status::default());
     let admin = admin(config, &status)?;
     let policy = Arc::new(terms::policy(config));
+    let issuers = Arc::new(Issuers::open(terms::issuers(config), &terms::jwks_bounds(config))?);
     let footing = match &config.store.kind {
         StoreKind::Memory => primary::prepare(config, &policy, &status)?,
         StoreKind::Replica { .. } => replica::prepare(config, &policy)?,
     };
-    let (charter, rolls, scribe) = charter(config, policy, footing, &status);
+    let (charter, rolls, scribe) = charter(config, policy, issuers, footing, &status);
     Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin })
 }
 
@@ -116,13 +119,14 @@ fn serve(config: &Config, prepared: Prepared, listener: &TcpListener) -> io::Res
     let Prepared { charter, rolls, scribe, status, admin } = prepared;
     let address = listener.local_addr()?;
     let keeper = Keeper::start(Arc::clone(&charter), terms::key_watch(config), config.store.snapshot_interval)?;
+    let fetching = Fetching::start(Arc::clone(&charter.issuers), terms::jwks_bounds(config))?;
     let (shift, upstream, primary) = (terms::shift(config), terms::upstream(config), terms::primary(config));
     let (store, cache) = (Arc::clone(&charter.store), config.limits.token_cache_entries);
     let make = move || Gateway::new(Arc::clone(&charter), upstream.clone(), primary.clone(), cache);
     let crew = Crew::start(listener, rolls, &shift, make)?;
     status.enter(Stage::Serving);
     info!(%address, workers = config.workers, upstream = %terms::shown(&config.upstream.url), "listening");
-    Ok(Running { address, crew, keeper, store, scribe, status, _admin: admin })
+    Ok(Running { address, crew, keeper, fetching, store, scribe, status, _admin: admin })
 }
 
 impl Running {
@@ -141,6 +145,7 @@ impl Running {
         info!("draining");
         self.crew.drain();
         self.keeper.stop();
+        self.fetching.stop();
         let written = if self.store.has_news() { self.store.snapshot(clock::wall()) } else { Ok(()) };
         self.store.close();
         match self.scribe {
@@ -155,9 +160,15 @@ impl Running {
 }
 
 /// The rooms on their footing.
-fn charter(config: &Config, policy: Arc<Policy>, footing: Footing, status: &Status) -> (Charter, Vec<Roll>, Scribe) {
+fn charter(
+    config: &Config,
+    policy: Arc<Policy>,
+    issuers: Arc<Issuers>,
+    footing: Footing,
+    status: &Status,
+) -> (Charter, Vec<Roll>, Scribe) {
     let Footing { store, ring, accounts, clock, scribe, check } = footing;
-    status.look_at(vec![check]);
+    status.look_at([check].into_iter().chain(issuers_check(config, &issuers)).collect());
     let handover = Handover::new(ring.fingerprint_key(), policy.leeway);
     let (keys, accounts) = (Arc::new(Keys::new(ring)), Arc::new(accounts));
     let routes = Routes::new(terms::rules(config), terms::unmatched(config));
@@ -187,12 +198,20 @@ fn charter(config: &Config, policy: Arc<Policy>, footing: Footing, status: &Stat
         access_log: terms::access_log(config),
         policy,
         keys,
+        issuers,
         store,
         accounts,
         sessions,
         routes,
     };
     (charter, rolls, scribe)
+}
+
+/// A gate does its work without the keys of others.
+fn issuers_check(config: &Config, issuers: &Arc<Issuers>) -> Option<Check> {
+    let issuers = Arc::clone(issuers);
+    let trouble = move || issuers.trouble();
+    (!config.issuers.is_empty()).then(|| Check { name: "issuers", trouble: Box::new(trouble), dispensable: true })
 }
 
 fn admin(config: &Config, status: &Arc<Status>) -> Result<Option<Admin>, StartError> {

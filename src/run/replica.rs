@@ -46,7 +46,7 @@ fn check(store: &Arc<Store>) -> Check {
             Some(format!("nothing new from the primary for {} seconds: {why}", since.elapsed().as_secs()))
         }
     };
-    Check { name: "primary", trouble: Box::new(trouble) }
+    Check { name: "primary", trouble: Box::new(trouble), dispensable: false }
 }
 
 pub(super) struct Following {

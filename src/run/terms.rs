@@ -19,6 +19,7 @@ use crate::gateway::{
     AccessLog, Bounds, Cors, Demand, Endpoints, FURTHER_SCOPES, FormPaths, KEYS, Manner, OauthPaths, Routes, Rule,
     smsgate_rules,
 };
+use crate::issuer;
 use crate::keys::{KeySource, Watch};
 use crate::profile::RecordAddresses;
 use crate::profile::oauth::{Metadata, Places};
@@ -73,6 +74,28 @@ pub(super) fn key_source(config: &Config) -> KeySource {
         }
         config::KeySource::File { algorithm, path } => KeySource::File { algorithm: *algorithm, path: path.clone() },
     }
+}
+
+pub(super) fn issuers(config: &Config) -> Vec<issuer::Trust> {
+    let trust = |written: &config::Issuer| issuer::Trust {
+        issuer: written.issuer.clone(),
+        audience: written.audience.clone(),
+        algorithms: written.algorithms.clone(),
+        scopes_claim: written.scopes_claim.clone(),
+        roles_claim: written.roles_claim.clone(),
+        scopes: written.scopes.as_ref().map(|map| {
+            map.iter().map(|(theirs, ours)| (theirs.clone(), Scopes::new(ours))).collect::<issuer::ScopeMap>()
+        }),
+        source: written.source.clone(),
+        refresh_interval: written.refresh_interval,
+        cooldown: written.cooldown,
+    };
+    config.issuers.iter().map(trust).collect()
+}
+
+pub(super) fn jwks_bounds(config: &Config) -> issuer::Bounds {
+    let limits = &config.limits;
+    issuer::Bounds { bytes: limits.max_jwks_bytes, keys: limits.max_jwks_keys, timeout: limits.jwks_timeout }
 }
 
 /// Keys that the configuration gives change with it, at a start.

@@ -1,6 +1,6 @@
 //! The compact JWS form (RFC 7515): three segments, a strict header, a signature by the key that the header names.
 //!
-//! Guarantees: nothing of the payload is looked at before the signature has been checked over the exact bytes received
+//! Guarantees: nothing of the payload is believed before the signature has been checked over the exact bytes received
 //! (RFC 8725 section 3.3); the algorithm belongs to the key, never to the token; only header members that this gateway
 //! writes are accepted, so `crit`, `b64`, `jwk`, `jku`, `x5u` and their kin are refused by one rule; base64url has one
 //! spelling.
@@ -30,7 +30,7 @@ struct Header<'a> {
 }
 
 /// A token text cut into its parts. Nothing in it is authentic yet.
-pub(super) struct Envelope<'a> {
+pub(crate) struct Envelope<'a> {
     /// What the signature covers: header and payload as received.
     message: &'a str,
     header: &'a str,
@@ -39,7 +39,7 @@ pub(super) struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    pub(super) fn open(token: &'a str, max_bytes: usize) -> Result<Self, TokenError> {
+    pub(crate) fn open(token: &'a str, max_bytes: usize) -> Result<Self, TokenError> {
         if token.len() > max_bytes {
             return Err(TokenError::TooLong);
         }
@@ -68,8 +68,24 @@ impl<'a> Envelope<'a> {
         Ok((key, header.typ.to_owned().into()))
     }
 
+    /// The header as JSON, for those who know other headers than ours.
+    pub(crate) fn header_text(&self) -> Result<Vec<u8>, TokenError> {
+        decoded(self.header)
+    }
+
+    /// What the token says of its issuer, if that can be read in one way only. It proves nothing: it only chooses by
+    /// whose keys the token has to verify.
+    pub(crate) fn claimed_issuer(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Claimed {
+            iss: String,
+        }
+        let claimed: Claimed = serde_json::from_slice(&decoded(self.payload).ok()?).ok()?;
+        Some(claimed.iss)
+    }
+
     /// The payload, if `verify` accepts the signature.
-    pub(super) fn payload(&self, verify: impl FnOnce(&[u8], &str) -> bool) -> Result<String, TokenError> {
+    pub(crate) fn payload(&self, verify: impl FnOnce(&[u8], &str) -> bool) -> Result<String, TokenError> {
         if !verify(self.message.as_bytes(), self.signature) {
             return Err(TokenError::Signature);
         }

@@ -20,7 +20,9 @@ mod sender;
 mod session;
 mod time;
 
+pub(crate) use access::one_or_many;
 pub use access::{Person, Verified};
+pub(crate) use envelope::Envelope;
 pub use envelope::MintError;
 pub use error::TokenError;
 pub use id::{NotAnId, SessionId, Subject, TokenId, TokenKind};

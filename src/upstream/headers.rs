@@ -87,6 +87,14 @@ impl Identity {
         Ok(identity)
     }
 
+    /// Whom a token of another issuer names, which knows no session.
+    ///
+    /// # Errors
+    /// When a text cannot stand in a header.
+    pub fn of_foreign_token(subject: &str, scopes: &str) -> Result<Self, InvalidHeaderValue> {
+        Ok(Self { by_token: true, ..Self::of_user(subject, scopes)? })
+    }
+
     /// Who came with a password: there is no session then. A subject is sent in UTF-8 as it is, which HTTP calls opaque
     /// bytes (RFC 9110 section 5.5).
     ///

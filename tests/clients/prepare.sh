@@ -1,10 +1,10 @@
 #!/bin/sh
 # Prepares into target/clients what the acceptance scripts need: the vendor's Python package, axios, the vendor's crate, a driver for
-# Chromium.
+# Chromium, an identity provider.
 #
 # Guarantees: everything lands under the checkout's target/ (crates come through cargo's own cache, like all others); a
 # part whose lock files have not changed costs nothing; a part that cannot be had is one line on standard output, leaves
-# no stamp, and fails nothing unless PORTCULLIS_TEST_REQUIRE=all. The stamps target/clients/{python,node,browser,rust}.ok hold
+# no stamp, and fails nothing unless PORTCULLIS_TEST_REQUIRE=all. The stamps target/clients/{python,node,browser,provider,rust}.ok hold
 # the path of the interpreter, of the directories with node_modules, and of the binary.
 # Does not know: the gate, nor how the scripts are run.
 
@@ -89,6 +89,11 @@ browser_part() {
   npm_part browser 20
 }
 
+# An identity provider, which a test starts for itself.
+provider_part() {
+  npm_part provider 18
+}
+
 rust_part() {
   cd "$sources/rust" || { missed rust "no sources"; return; }
   made_from=$(fingerprint Cargo.toml Cargo.lock src/main.rs "$root/rust-toolchain.toml")
@@ -103,7 +108,7 @@ rust_part() {
 }
 
 # Each in a subshell, so that none changes another's directory; what it missed comes back as its exit code.
-for part in python_part node_part browser_part rust_part; do
+for part in python_part node_part browser_part provider_part rust_part; do
   ($part; exit "$missing") || missing=1
 done
 

@@ -12,6 +12,7 @@ mod disk;
 mod form;
 mod headers;
 mod input;
+mod issuers;
 mod keys;
 mod oauth;
 mod paths;

@@ -133,6 +133,20 @@ limits.max_body_bytes = 70000
 token.audience = ['a', 'b']
 token.access_overlap = 'until-expiry'
 routes.prefix = '/'
+[[issuer]]
+issuer = 'https://a'
+jwks_url = 'https://[::1]:8443/keys?a=b'
+ca_file = 'ca.pem'
+audience = ['a']
+algorithms = ['RS256', 'EdDSA']
+scopes = { 'a.b' = 'c:d', 'e' = ['f', 'all:any'], none = [] }
+[[issuer]]
+issuer = 'http://b'
+jwks_file = 'b.json'
+audience = ['a', 'b']
+algorithms = ['ES384']
+roles_claim = 'realm_access.roles'
+cooldown = '1500ms'
 [[route]]
 path = '/a/{id}'
 methods = ['GET', 'POST']

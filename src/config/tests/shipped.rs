@@ -14,7 +14,7 @@ fn uncommented() -> String {
     let is_example = |line: &str| {
         let word = line.split(' ').next().unwrap_or_default();
         let key = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        matches!(line, "[[route]]" | "[[client]]") || (key && line[word.len()..].starts_with(" = "))
+        matches!(line, "[[route]]" | "[[client]]" | "[[issuer]]") || (key && line[word.len()..].starts_with(" = "))
     };
     let lines = SHIPPED.lines().map(|line| line.strip_prefix("# ").filter(|line| is_example(line)).unwrap_or(line));
     lines.collect::<Vec<_>>().join("\n")
@@ -64,6 +64,11 @@ fn every_example_in_the_shipped_file_is_a_key() {
     assert!(uncommented.contains("\nsecret = ") && uncommented.contains("\nusername = "));
     let found = layers(&uncommented, &[], &[]).unwrap_err();
     assert!(found.iter().all(|mistake| !mistake.contains("unknown")), "{found:#?}");
+
+    let issuers = &uncommented[uncommented.find("\n[[issuer]]").unwrap()..];
+    let issuers = right(issuers).issuers;
+    assert_eq!(issuers.len(), 2);
+    assert_eq!(issuers[0].scopes.as_ref().map(|scopes| scopes.len()), Some(2));
 
     let routes = &uncommented[uncommented.find("\n[[route]]").unwrap()..];
     let rules = right(routes).routes.rules;

@@ -100,6 +100,74 @@ const WRONG: &[(&str, &str)] = &[
         "[upstream]\ncredentials = 'basic'\nusername = 'u'\npassword = '[secret]'",
         "config.toml:4:12: upstream.password: is `[secret]`, which stands for a secret that was not shown",
     ),
+    // Other issuers.
+    ("issuer = 'a'", "config.toml:1:10: issuer: must be tables: write `[[issuer]]` and the keys of each below it"),
+    ("[[issuer]]\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']", "config.toml:1:1: issuer.0: lacks an issuer"),
+    (
+        "[[issuer]]\nissuer='https://i'\njwks_file='f'\nalgorithms=['RS256']",
+        "config.toml:1:1: issuer.0: lacks an audience",
+    ),
+    ("[[issuer]]\nissuer='https://i'\njwks_file='f'\naudience=['a']", "config.toml:1:1: issuer.0: lacks algorithms"),
+    (
+        "[[issuer]]\nissuer='https://i'\naudience=['a']\nalgorithms=['RS256']",
+        "config.toml:1:1: issuer.0: needs jwks_url or jwks_file",
+    ),
+    (
+        "[[issuer]]\nissuer='https://i'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']\njwks_url='https://i/k'",
+        "config.toml:3:11: issuer.0.jwks_file: contradicts jwks_url",
+    ),
+    (
+        "[[issuer]]\nissuer='https://i'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256', 'HS256']",
+        "config.toml:5:22: issuer.0.algorithms: \"HS256\" is not one of RS256",
+    ),
+    (
+        "[[issuer]]\nissuer='https://i'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']\nca_file='c'",
+        "config.toml:6:9: issuer.0.ca_file: is used only with a jwks_url that begins with https://",
+    ),
+    (
+        "[[issuer]]\nissuer='i'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']",
+        "config.toml:2:8: issuer.0.issuer: must be a URL",
+    ),
+    (
+        "[[issuer]]\nissuer='https://i|j'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']",
+        "config.toml:2:8: issuer.0.issuer: must not contain `|`",
+    ),
+    (
+        "token.issuer='https://i'\n[[issuer]]\nissuer='https://i'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']",
+        "config.toml:3:8: issuer.0.issuer: is this gate itself",
+    ),
+    (
+        "[[issuer]]\nissuer='https://i'\njwks_url='http://i/k'\naudience=['a']\nalgorithms=['RS256']",
+        "config.toml:3:10: issuer.0.jwks_url: must begin with https://: http:// is taken for this machine only",
+    ),
+    (
+        "[[issuer]]\nissuer='https://i'\njwks_url='https://u:p@i/k'\naudience=['a']\nalgorithms=['RS256']",
+        "config.toml:3:10: issuer.0.jwks_url: must not hold a user name",
+    ),
+    (
+        "[[issuer]]\nissuer='https://i'\njwks_url='file:///k'\naudience=['a']\nalgorithms=['RS256']",
+        "config.toml:3:10: issuer.0.jwks_url: must begin with https://",
+    ),
+    (
+        "[[issuer]]\nissuer='https://i'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']\nscopes='a'",
+        "config.toml:6:8: issuer.0.scopes: must be a table",
+    ),
+    (
+        "[[issuer]]\nissuer='https://i'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']\nscopes={a='tokens:manage'}",
+        "config.toml:6:8: issuer.0.scopes: has for `a` what only this gate gives",
+    ),
+    (
+        "[[issuer]]\nissuer='https://i'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']\nscopes={a='b c'}",
+        "config.toml:6:8: issuer.0.scopes: has for `a` what is not one scope",
+    ),
+    (
+        "[[issuer]]\nissuer='https://i'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']\njwks_uri='b'",
+        "config.toml:6:1: issuer.0.jwks_uri: unknown key (did you mean `jwks_url`?)",
+    ),
+    (
+        "[[issuer]]\nissuer='https://i'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']\ncooldown='50ms'",
+        "config.toml:6:10: issuer.0.cooldown: must be at least 100ms",
+    ),
     // Tokens.
     ("token.algorithm = 'none'", "config.toml:1:19: token.algorithm: unknown algorithm"),
     ("token.type = 'jwt'", "config.toml:1:14: token.type: `jwt` is not one of at+jwt, JWT"),
