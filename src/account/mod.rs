@@ -146,7 +146,8 @@ impl Accounts {
     }
 
     /// Judges what an OAuth client says of itself: the id of a public one without a secret, or id and secret. A secret
-    /// that was right once is not worked on again.
+    /// that was right once is not worked on again. There is more than one of them where what came over the wire can be
+    /// read in more than one way: then one of the readings has to be right, and together they are one guess.
     ///
     /// # Errors
     /// As for [`Accounts::sign_in`], within the same limits on guessing: an id counts as a name of its own, so that
@@ -154,27 +155,27 @@ impl Accounts {
     pub async fn authenticate(
         &self,
         id: &str,
-        secret: Option<&Password>,
+        secrets: &[Password],
         address: IpAddr,
         now: Timestamp,
     ) -> Result<Arc<Client>, SignInError> {
         let client = self.clients.find(id);
-        let Some(secret) = secret else {
+        if secrets.is_empty() {
             return client.filter(|client| client.is_public()).cloned().ok_or(SignInError::Wrong);
-        };
+        }
         let name = Subject::of_client(id);
         // Before the memory is asked, for the reason given below.
         self.guesses.check(name.as_str(), address, now)?;
         if let Some(client) = client
-            && self.clients.is_proven(id, secret)
+            && secrets.iter().any(|secret| self.clients.is_proven(id, secret))
         {
             return Ok(Arc::clone(client));
         }
         let attempt = self.guesses.admit(name.as_str(), address, now)?;
-        match self.passwords.verify_secret(&self.clients, id, secret).await {
-            Ok(Some(client)) => {
+        match self.passwords.verify_secret(&self.clients, id, secrets).await {
+            Ok(Some((client, secret))) => {
                 attempt.succeeded();
-                self.clients.prove(id, secret);
+                self.clients.prove(id, &secret);
                 Ok(client)
             }
             Ok(None) => Err(SignInError::Wrong),

@@ -6,6 +6,7 @@
 //! Does not know: who is guessing, and how often. That is [`super::guess`].
 
 use std::hash::{BuildHasher, RandomState};
+use std::slice;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -75,11 +76,12 @@ impl Passwords {
     pub async fn verify(&self, users: &Users, name: &str, password: &Password) -> Result<Option<Arc<User>>, Busy> {
         let user = users.find(name).cloned();
         let hash_of = user.as_ref().or_else(|| users.any(self.choice.hash_one(name)));
-        let fits = self.fits(hash_of.map(|user| &user.hash), password).await?;
-        Ok(user.filter(|_| fits))
+        let fitting = self.fitting(hash_of.map(|user| &user.hash), slice::from_ref(password)).await?;
+        Ok(user.filter(|_| fitting.is_some()))
     }
 
-    /// The client called `id`, if `secret` is its own; in the same way. One that has no secret is as good as unknown.
+    /// The client called `id`, with the one of `secrets` that is its own; in the same way. One that has no secret is as
+    /// good as unknown.
     ///
     /// # Errors
     /// As for [`Passwords::verify`].
@@ -87,21 +89,32 @@ impl Passwords {
         &self,
         clients: &Clients,
         id: &str,
-        secret: &Password,
-    ) -> Result<Option<Arc<Client>>, Busy> {
+        secrets: &[Password],
+    ) -> Result<Option<(Arc<Client>, Password)>, Busy> {
         let client = clients.find(id).filter(|client| !client.is_public());
         let own = client.and_then(|client| client.secret_hash.as_ref());
-        let fits = self.fits(own.or_else(|| clients.any_hash(self.choice.hash_one(id))), secret).await?;
-        Ok(client.filter(|_| fits).cloned())
+        let fitting = self.fitting(own.or_else(|| clients.any_hash(self.choice.hash_one(id))), secrets).await?;
+        Ok(client.cloned().zip(fitting))
     }
 
-    /// Whether `password` fits `hash`, or the stand-in where there is none.
-    async fn fits(&self, hash: Option<&StoredHash>, password: &Password) -> Result<bool, Busy> {
-        if password.as_bytes().len() > MAX_PASSWORD_BYTES {
-            return Ok(false);
+    /// Which of `passwords` fits `hash`, or the stand-in where there is none. They are one piece of work, so that all of
+    /// them are judged or none.
+    async fn fitting(&self, hash: Option<&StoredHash>, passwords: &[Password]) -> Result<Option<Password>, Busy> {
+        let short = |password: &&Password| password.as_bytes().len() <= MAX_PASSWORD_BYTES;
+        let tried: Vec<_> = passwords.iter().filter(short).cloned().collect();
+        if tried.is_empty() {
+            return Ok(None);
         }
-        let (hash, password) = (hash.unwrap_or(&self.stand_in).clone(), password.clone());
-        self.work(move || hash.fits(password.as_bytes())).await?.map_err(|_| Busy)
+        let hash = hash.unwrap_or(&self.stand_in).clone();
+        let first_fitting = move || -> Result<Option<Password>, HashFailed> {
+            for password in tried {
+                if hash.fits(password.as_bytes())? {
+                    return Ok(Some(password));
+                }
+            }
+            Ok(None)
+        };
+        self.work(first_fitting).await?.map_err(|_| Busy)
     }
 
     /// Runs `job` on a blocking thread when its turn comes.

@@ -68,6 +68,39 @@ fn throttled<T>(outcome: Result<T, SignInError>) -> bool {
     matches!(outcome, Err(SignInError::Throttled { .. }))
 }
 
+fn client(secret: &str) -> Client {
+    Client {
+        id: "app".into(),
+        secret_hash: Some(StoredHash::parse(&cheap::argon2id(secret)).unwrap()),
+        grants: Vec::new(),
+        scopes: crate::token::Scopes::default(),
+        access_ttl: Duration::from_secs(60),
+        refresh_ttl: Duration::from_secs(600),
+    }
+}
+
+#[tokio::test]
+async fn of_the_readings_of_a_secret_one_has_to_be_right() {
+    let House { dir: _dir, mut accounts } = house(policy());
+    accounts.clients = Clients::new([client("a+b")]);
+    let long = "x".repeat(MAX_PASSWORD_BYTES + 1);
+    for (readings, right) in [
+        (&["a b", "a+b"][..], true),
+        (&["a+b", "a b"], true),
+        (&["a+b", &long], true),
+        (&[&long, "a+b"], true),
+        (&["a+b"], true),
+        (&["a b", "a%b"], false),
+        (&["a b", &long], false),
+        (&[], false),
+    ] {
+        let readings: Vec<_> = readings.iter().map(|text| Password::new((*text).to_owned())).collect();
+        let judged = accounts.authenticate("app", &readings, HOME, NOW).await;
+        assert_eq!(judged.map(|_| ()), if right { Ok(()) } else { Err(SignInError::Wrong) });
+        assert!(accounts.authenticate("nobody", &readings, HOME, NOW).await.is_err());
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_name_are_one_answer() {
     let house = house(policy());

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prepares into target/clients what the acceptance scripts need: the vendor's Python package, axios, the vendor's crate, a driver for
-# Chromium, an identity provider.
+# Prepares into target/clients what the acceptance scripts need: the vendor's Python package, axios, the vendor's crate,
+# OAuth clients for all three languages, a driver for Chromium, an identity provider.
 #
 # Guarantees: everything lands under the checkout's target/ (crates come through cargo's own cache, like all others); a
 # part whose lock files have not changed costs nothing; a part that cannot be had is one line on standard output, leaves
@@ -81,7 +81,7 @@ npm_part() { # part, oldest node
 }
 
 node_part() {
-  npm_part node 18
+  npm_part node 20
 }
 
 # Drives a browser that is installed; it brings none.
@@ -96,7 +96,7 @@ provider_part() {
 
 rust_part() {
   cd "$sources/rust" || { missed rust "no sources"; return; }
-  made_from=$(fingerprint Cargo.toml Cargo.lock src/main.rs "$root/rust-toolchain.toml")
+  made_from=$(fingerprint Cargo.toml Cargo.lock src/main.rs src/oauth.rs "$root/rust-toolchain.toml")
   ready rust "$made_from" && return
   begin rust
   command -v cargo >/dev/null || { missed rust "no cargo"; return; }

@@ -1,5 +1,7 @@
 //! Clients that others wrote, against the gate: the SMS API vendor's own packages, the documented samples word for
-//! word, curl, axios and fetch.
+//! word, curl, axios and fetch; and OAuth clients.
+
+mod oauth;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,14 +31,20 @@ fn run(program: &str, script: Option<&str>) {
         "tokens:manage",
     ];
     let gate = Start::before(upstream.address()).user(USER, PASSWORD, &scopes).start();
+    drive(&gate, &format!("http://{}/3rdparty/v1", gate.address), program, script, &[]);
+}
+
+/// Runs a client, which is told where the gate is and what else it has to know.
+#[track_caller]
+fn drive(gate: &Gate, url: &str, program: &str, script: Option<&str>, told: &[(&str, &str)]) {
     let mut command = Command::new(program);
     command.args(script.map(|script| root().join("tests/clients").join(script)));
-    command.env("GATE_URL", format!("http://{}/3rdparty/v1", gate.address));
-    let output = command.env("GATE_USER", USER).env("GATE_PASSWORD", PASSWORD).output().unwrap();
+    command.env("GATE_URL", url).env("GATE_USER", USER).env("GATE_PASSWORD", PASSWORD);
+    let output = command.envs(told.iter().copied()).output().unwrap();
     let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{said}\n{wrong}\n{:#?}", output.status, gate.log());
     assert!(said.contains("ok"), "it verified nothing: {said}");
-    no_secrets(&gate);
+    no_secrets(gate);
 }
 
 #[track_caller]

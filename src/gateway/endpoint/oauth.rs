@@ -136,26 +136,38 @@ async fn authenticate(
     visitor: &Visitor,
 ) -> Result<Arc<Client>, Refusal> {
     let said = ClientFields::read(fields).map_err(Refusal::Profile)?;
-    let (id, secret) = match (Presented::read(headers), said) {
+    let (id, secrets) = match (Presented::read(headers), said) {
         (Ok(Presented::Basic(_)), ClientFields { secret: Some(_), .. }) => return Err(two_ways()),
         (Ok(Presented::Basic(credentials)), ClientFields { id, secret: None }) => {
-            let (name, secret) = (decoded(&credentials.name), decoded(credentials.password.as_str()));
+            let name = decoded(&credentials.name);
             if id.is_some_and(|id| id != *name) {
                 return Err(two_ways());
             }
-            let secret = (!secret.is_empty()).then(|| Password::new(secret.to_string()));
-            (name.to_string(), secret)
+            (name.to_string(), readings(credentials.password))
         }
-        (Err(Refusal::NoCredentials), ClientFields { id: Some(id), secret }) => (id.to_owned(), secret),
+        (Err(Refusal::NoCredentials), ClientFields { id: Some(id), secret }) => {
+            (id.to_owned(), secret.into_iter().collect())
+        }
         (Ok(Presented::Bearer(_)), _) => return Err(Refusal::UnknownScheme),
         (Err(refusal), _) => return Err(refusal),
     };
-    let client = charter.accounts.authenticate(&id, secret.as_ref(), visitor.address, visitor.now).await;
+    let client = charter.accounts.authenticate(&id, &secrets, visitor.address, visitor.now).await;
     client.map_err(sign_in_refusal)
 }
 
 fn two_ways() -> Refusal {
     Refusal::Profile(Refused::Body("More than one way of client authentication"))
+}
+
+/// What a secret inside Basic may be: what RFC 6749 section 2.3.1 says, or, as many programs leave the encoding out, what
+/// is written there. An id needs no second reading: none has anything in it that is encoded.
+fn readings(written: Password) -> Vec<Password> {
+    let decoded = decoded(written.as_str());
+    match written.as_str() {
+        "" => Vec::new(),
+        text if text == *decoded => vec![written],
+        _ => vec![Password::new(decoded.to_string()), written],
+    }
 }
 
 /// Undoes the encoding that id and secret have inside Basic, so that they can hold a colon and be any text.
@@ -211,6 +223,20 @@ mod tests {
             finds(path, "none");
         }
         assert!(paths(false).find("/.well-known/oauth-authorization-server").is_none());
+    }
+
+    #[test]
+    fn a_secret_has_a_second_reading_only_where_decoding_changes_it() {
+        for (text, expected) in [
+            ("", &[][..]),
+            ("plain-&=:/", &["plain-&=:/"]),
+            ("a+b", &["a b", "a+b"]),
+            ("%2B", &["+", "%2B"]),
+            ("100%", &["100%"]),
+        ] {
+            let secrets = readings(Password::new(text.to_owned()));
+            assert_eq!(secrets.iter().map(Password::as_str).collect::<Vec<_>>(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -13,8 +13,34 @@ fn by_basic_with_both_parts_encoded_or_by_form() {
     // The id may be said once more beside Basic.
     let call = post(&gate, "/oauth/token", &[grant, ("client_id", "reports")]);
     call.header("Authorization", &basic("reports", ODD)).send().expect(200);
-    // Not encoded, this secret reads as another one.
-    refused(post(&gate, "/oauth/token", &[grant]).basic("reports", ODD).send(), 401, "invalid_client");
+}
+
+#[test]
+fn by_basic_also_as_programs_send_it_that_leave_the_encoding_out() {
+    let gate = gate(&[]);
+    for _ in 0..2 {
+        let fields = [("grant_type", "client_credentials"), ("token", "x")];
+        PATHS.iter().for_each(|path| drop(post(&gate, path, &fields).basic("reports", ODD).send().expect(200)));
+        own(&gate, "reports");
+    }
+    // What is encoded is decoded once; encoded twice it is neither reading.
+    let twice: String = form_urlencoded::byte_serialize(ODD.as_bytes()).collect();
+    let call = post(&gate, "/oauth/token", &[("grant_type", "client_credentials")]);
+    refused(call.header("Authorization", &basic("reports", &twice)).send(), 401, "invalid_client");
+    // A secret in a form has one reading.
+    let fields = [("grant_type", "client_credentials"), ("client_id", "reports"), ("client_secret", &*twice)];
+    refused(post(&gate, "/oauth/token", &fields).send(), 401, "invalid_client");
+}
+
+#[test]
+fn a_secret_that_reads_in_two_ways_is_one_guess() {
+    let gate = gate(&[("limits.signin.user_burst", "3")]);
+    let guess = |secret| post(&gate, "/oauth/token", &[("grant_type", "client_credentials")]).basic("reports", secret);
+    for secret in ["wrong+1", "wrong%2B1", "wrong+2"] {
+        refused(guess(secret).send(), 401, "invalid_client");
+    }
+    refused(guess("wrong+3").send(), 429, "slow_down");
+    refused(guess(ODD).send(), 429, "slow_down");
 }
 
 #[test]
