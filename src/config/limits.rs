@@ -18,6 +18,10 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub struct Limits {
     /// Client connections open at once.
     pub max_connections: usize,
+    /// Of one client address; zero is no limit.
+    pub max_connections_per_address: usize,
+    /// Zero is no limit.
+    pub max_requests_per_connection: u32,
     /// From accepting a connection to its first byte.
     pub first_byte_timeout: Duration,
     /// From a request's first byte to the end of its header.
@@ -86,6 +90,8 @@ impl Limits {
         let deadline = SHORTEST..=TEN_YEARS;
         let limits = Self {
             max_connections: r.number("limits.max_connections", 10_000, 1..=10_000_000),
+            max_connections_per_address: r.number("limits.max_connections_per_address", 0, 0..=10_000_000),
+            max_requests_per_connection: r.number("limits.max_requests_per_connection", 0, 0..=u32::MAX),
             first_byte_timeout: r.duration("limits.first_byte_timeout", seconds(10), deadline.clone()),
             header_timeout: r.duration("limits.header_timeout", seconds(10), deadline.clone()),
             idle_timeout: r.duration("limits.idle_timeout", seconds(75), deadline.clone()),

@@ -18,17 +18,26 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Peers whose `Forwarded` and `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether these name the client in a preamble to each connection.
+    pub proxy_protocol: bool,
     /// How long requests in flight may take to end at shutdown.
     pub drain_timeout: Duration,
 }
 
 impl Server {
     pub(super) fn read(r: &mut Reader) -> Self {
-        Self {
+        let server = Self {
             listen: r.parsed("server.listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address),
             trusted_proxies: r.list("server.trusted_proxies", network),
+            proxy_protocol: r.flag("server.proxy_protocol", false),
             drain_timeout: r.duration("server.drain_timeout", Duration::from_secs(30), Duration::ZERO..=TEN_YEARS),
-        }
+        };
+        r.contradiction_if(
+            server.proxy_protocol && server.trusted_proxies.is_empty(),
+            &["server.proxy_protocol", "server.trusted_proxies"],
+            "server.proxy_protocol is accepted from server.trusted_proxies only, and there are none",
+        );
+        server
     }
 }
 

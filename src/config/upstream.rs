@@ -230,8 +230,12 @@ mod tests {
 
     #[track_caller]
     fn ours(url: &str, listen: &str, expected: bool) {
-        let server =
-            Server { listen: listen.parse().unwrap(), trusted_proxies: Vec::new(), drain_timeout: Duration::ZERO };
+        let server = Server {
+            listen: listen.parse().unwrap(),
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
+            drain_timeout: Duration::ZERO,
+        };
         assert_eq!(origin(url).unwrap().is_ours(&server), expected, "{url} behind {listen}");
     }
 

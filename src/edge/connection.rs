@@ -7,25 +7,34 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Read};
+use std::net::{Shutdown, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
+use ipnet::IpNet;
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use tracing::{debug, info};
 
 use crate::gateway::{Gateway, Peer};
+use crate::observe::chain;
 use crate::wire::Wire;
 
+use super::crowd::Crowd;
 use super::place::Place;
+use super::preamble;
 use super::pulse::{Pulse, Tracked, Watched, Word};
 use super::rounds::Rounds;
 
@@ -52,12 +61,17 @@ pub struct Reserves {
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How often a half-arrived preface is looked at again: it stays in the kernel, which cannot tell when more has come.
-const GLANCE: Duration = Duration::from_millis(10);
+pub(super) const GLANCE: Duration = Duration::from_millis(10);
 /// How long a drain waits for the first bytes of a connection: what had been sent before is there by then.
 const LAST_CALL: Duration = Duration::from_millis(250);
 const TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
 x-portcullis: denied\r\nconnection: close\r\ncontent-length: 119\r\n\r\n\
 {\"message\":\"Request head did not arrive in time\",\"error\":\"invalid_request\",\"error_description\":\"request head too slow\"}";
+
+const OVERLOADED: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
+x-portcullis: denied\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 101\r\n\r\n\
+{\"message\":\"Too many connections\",\"error\":\"temporarily_unavailable\",\"error_description\":\"overloaded\"}";
 
 /// What every connection of a worker is served with.
 pub(super) struct Service {
@@ -65,21 +79,62 @@ pub(super) struct Service {
     pub(super) rounds: Rounds,
     pub(super) deadlines: Deadlines,
     pub(super) reserves: Reserves,
+    pub(super) max_requests: u32,
+    pub(super) trusted_proxies: Vec<IpNet>,
+    pub(super) proxy_protocol: bool,
+    pub(super) crowd: Arc<Crowd>,
 }
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Tracked>, Infallible>>>>;
 
 /// Serves a connection until either side ends it.
-pub(super) async fn serve(stream: TcpStream, peer: Peer, service: Rc<Service>, _place: Place) {
+pub(super) async fn serve(mut stream: TcpStream, from: SocketAddr, service: Rc<Service>, _place: Place) {
     // Small answers leave at once; failing only costs latency.
     let _ = stream.set_nodelay(true);
     let pulse = Pulse::new();
     service.rounds.join(&pulse);
+    let Some(peer) = introduced(&mut stream, from, &service, &pulse).await else { return };
+    // Proxies speak for many.
+    let seat = if peer.is_trusted() { Ok(None) } else { service.crowd.seat(peer.address) };
+    let Ok(_seat) = seat else { return turn_away(&stream, from) };
     // Boxed: each connection keeps room for one protocol and not for both.
     match first_words(&stream, &pulse).await {
         Some(Spoken::Http1) => Box::pin(http1(stream, Rc::new(peer), pulse, service)).await,
         Some(Spoken::Http2) => Box::pin(http2(stream, Rc::new(peer), pulse, service)).await,
         None => {}
+    }
+}
+
+/// Says that there are too many, in one attempt: waiting for a client that may not read is what an overloaded gate cannot
+/// afford.
+pub(super) fn turn_away(stream: &TcpStream, from: SocketAddr) {
+    // The kernel is asked, as the runtime does not know yet that a new connection can be written to.
+    let socket = SockRef::from(stream);
+    let said = socket.send(OVERLOADED).is_ok() && socket.shutdown(Shutdown::Write).is_ok();
+    // What is left unread would have the kernel reset the connection, and the client lose the answer.
+    let _ = (&*socket).read(&mut [0; 4096]);
+    debug!(peer = %from, said, "too many connections");
+}
+
+/// Who is at the other end: by a trusted proxy's preamble, or as the kernel says.
+async fn introduced(stream: &mut TcpStream, from: SocketAddr, service: &Service, pulse: &Pulse) -> Option<Peer> {
+    let peer = |address| Peer::new(address, "http", &service.trusted_proxies);
+    let proxy = peer(from);
+    if !(service.proxy_protocol && proxy.is_trusted()) {
+        return Some(proxy);
+    }
+    // Boxed: it needs room that no connection needs later.
+    let told = tokio::select! {
+        biased;
+        told = Box::pin(preamble::read(stream)) => told,
+        _ = pulse.hear() => return None,
+    };
+    match told {
+        Ok(client) => Some(client.map_or(proxy, peer)),
+        Err(error) => {
+            info!(peer = %from, error = chain(&error), "no PROXY preamble: the connection is closed");
+            None
+        }
     }
 }
 
@@ -116,11 +171,19 @@ async fn http2(stream: TcpStream, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<
 /// Answers one request. Boxed, as hyper keeps the room for a future as long as the connection, idle or not.
 fn answering(service: Rc<Service>, peer: Rc<Peer>, pulse: Rc<Pulse>) -> impl Fn(Request<Incoming>) -> Answering {
     move |request| {
-        let answering = pulse.begin();
+        let (answering, number) = pulse.begin();
+        let last = number == service.max_requests;
+        if last && pulse.is_multiplexed() {
+            pulse.tell(Word::Drain);
+        }
+        let closes = last && !pulse.is_multiplexed();
         let arrived_at = service.gateway.arrival();
         let (service, peer) = (Rc::clone(&service), Rc::clone(&peer));
         Box::pin(async move {
-            let response = service.gateway.handle(Box::new(request), &peer, arrived_at).await;
+            let mut response = service.gateway.handle(Box::new(request), &peer, arrived_at).await;
+            if closes {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(response.map(|answer| Tracked { answer, _answering: answering }))
         })
     }
@@ -220,6 +283,13 @@ mod tests {
     #[test]
     fn the_timeout_answer_has_the_length_it_names() {
         let text = str::from_utf8(TIMEOUT_ANSWER).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+    }
+
+    #[test]
+    fn the_overload_answer_has_the_length_it_names() {
+        let text = str::from_utf8(OVERLOADED).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
     }

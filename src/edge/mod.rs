@@ -3,13 +3,15 @@
 //! Guarantees: one bound socket, shared by all workers, so no connection that the kernel has queued is lost with one of
 //! them; each takes an equal share of the connections, however fast they come, and a busy one's share is taken by the
 //! others; each connection belongs to one worker thread for life; every wait on a client has a deadline; connections are
-//! bounded.
+//! bounded, in all and of each address.
 //! Does not know: tokens, routes, sessions.
 
 mod connection;
+mod crowd;
 mod door;
 mod listener;
 mod place;
+mod preamble;
 mod pulse;
 mod rounds;
 mod worker;

@@ -53,6 +53,7 @@ pub(super) struct Pulse {
     /// whole pulse, and a deadline that begins with the first question is at most one round late.
     since: Cell<Option<Instant>>,
     active: Cell<u32>,
+    requests: Cell<u32>,
     /// A write waits for the client to read; with the time from when on that was seen.
     blocked: Cell<bool>,
     blocked_since: Cell<Option<Instant>>,
@@ -67,6 +68,7 @@ impl Pulse {
             phase: Cell::new(Phase::Fresh),
             since: Cell::new(None),
             active: Cell::new(0),
+            requests: Cell::new(0),
             blocked: Cell::new(false),
             blocked_since: Cell::new(None),
             word: Cell::new(None),
@@ -79,11 +81,16 @@ impl Pulse {
         self.multiplexed.set(true);
     }
 
-    /// A request has arrived in full. The guard notes when its answer is out.
-    pub(super) fn begin(self: &Rc<Self>) -> Answering {
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.multiplexed.get()
+    }
+
+    /// A request has arrived in full: which one of this connection, from one on. The guard notes when its answer is out.
+    pub(super) fn begin(self: &Rc<Self>) -> (Answering, u32) {
         self.active.set(self.active.get() + 1);
         self.phase.set(Phase::Busy);
-        Answering(Rc::clone(self))
+        self.requests.set(self.requests.get().saturating_add(1));
+        (Answering(Rc::clone(self)), self.requests.get())
     }
 
     /// Whether an answer is under way.
@@ -284,7 +291,7 @@ mod tests {
         overdue_after(&pulse, 1, Word::Overdue);
         pulse.heard();
         overdue_after(&pulse, 2, Word::HeadOverdue);
-        let answering = pulse.begin();
+        let (answering, _) = pulse.begin();
         never_overdue(&pulse);
         pulse.written(true);
         overdue_after(&pulse, 4, Word::Overdue);
@@ -317,7 +324,8 @@ mod tests {
     fn the_last_of_several_answers_makes_it_idle() {
         let pulse = Pulse::new();
         pulse.multiplex();
-        let (first, second) = (pulse.begin(), pulse.begin());
+        let ((first, one), (second, two)) = (pulse.begin(), pulse.begin());
+        assert_eq!((one, two), (1, 2));
         drop(first);
         never_overdue(&pulse);
         drop(second);

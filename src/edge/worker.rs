@@ -19,24 +19,21 @@ use tokio::task::spawn_local;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use crate::gateway::{Gateway, Peer};
+use crate::gateway::Gateway;
 use crate::muster::Roll;
 use crate::observe::chain;
 
 use super::Deadlines;
 use super::connection::{self, Reserves, Service};
+use super::crowd::Crowd;
 use super::door::Door;
 use super::place::{Place, Places};
 use super::rounds::Rounds;
 
 /// How long to leave the listener alone when descriptors have run out.
 const BREATHER: Duration = Duration::from_millis(50);
-const OVERLOADED: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
-x-portcullis: denied\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 101\r\n\r\n\
-{\"message\":\"Too many connections\",\"error\":\"temporarily_unavailable\",\"error_description\":\"overloaded\"}";
 
 /// The terms all workers serve under.
 #[derive(Clone, Debug)]
@@ -47,7 +44,13 @@ pub struct Shift {
     pub reserves: Reserves,
     /// Over all workers.
     pub max_connections: usize,
+    /// Of one client address, over all workers; zero is no limit.
+    pub max_connections_per_address: usize,
+    /// Of one connection; zero is no limit.
+    pub max_requests: u32,
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether these begin with a preamble that names the client.
+    pub proxy_protocol: bool,
     pub drain_timeout: Duration,
 }
 
@@ -69,6 +72,7 @@ impl Crew {
         gateway: impl Fn() -> Gateway + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let (drain, places) = (CancellationToken::new(), Arc::new(Places::default()));
+        let crowd = Arc::new(Crowd::new(shift.max_connections_per_address));
         let gateway = Arc::new(gateway);
         let workers = rolls.len();
         let mut threads = Vec::with_capacity(workers);
@@ -77,6 +81,7 @@ impl Crew {
             let (outcome, started) = channel();
             let (shift, drain) = (shift.clone(), drain.clone());
             let (places, gateway) = (Arc::clone(&places), Arc::clone(&gateway));
+            let crowd = Arc::clone(&crowd);
             let work = move || {
                 // Made here, as such a runtime cannot leave its thread. Whoever starts us waits for the outcome.
                 let made = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
@@ -92,6 +97,10 @@ impl Crew {
                         rounds: Rounds::default(),
                         deadlines: shift.deadlines,
                         reserves: shift.reserves,
+                        max_requests: shift.max_requests,
+                        trusted_proxies: shift.trusted_proxies.clone(),
+                        proxy_protocol: shift.proxy_protocol,
+                        crowd,
                     };
                     let (service, connections) = (Rc::new(service), TaskTracker::new());
                     let worker = Worker { service, shift, workers, places, connections };
@@ -194,24 +203,8 @@ impl Worker {
     fn admit(&self, stream: TcpStream, from: SocketAddr) {
         let place = Place::take(&self.places);
         if self.places.taken() > self.shift.max_connections {
-            // One attempt to say why: waiting for a client that may not read is what an overloaded gate cannot afford.
-            let said = stream.try_write(OVERLOADED).is_ok();
-            debug!(peer = %from, said, "too many connections");
-            return;
+            return connection::turn_away(&stream, from);
         }
-        let peer = Peer::new(from, "http", &self.shift.trusted_proxies);
-        self.connections.spawn_local(connection::serve(stream, peer, Rc::clone(&self.service), place));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_overload_answer_has_the_length_it_names() {
-        let text = str::from_utf8(OVERLOADED).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+        self.connections.spawn_local(connection::serve(stream, from, Rc::clone(&self.service), place));
     }
 }

@@ -30,6 +30,11 @@ impl Peer {
         }
     }
 
+    /// Whether it is a proxy of the operator's.
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
     /// What this peer may tell of the way so far; nothing unless it is trusted.
     pub fn forwarded(&self, headers: &HeaderMap) -> Option<Forwarded> {
         self.trusted.then(|| Forwarded::read(headers))

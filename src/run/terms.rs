@@ -286,7 +286,10 @@ pub(super) fn shift(config: &Config) -> Shift {
             h2_streams: limits.max_h2_streams,
         },
         max_connections: limits.max_connections,
+        max_connections_per_address: limits.max_connections_per_address,
+        max_requests: limits.max_requests_per_connection,
         trusted_proxies: config.server.trusted_proxies.clone(),
+        proxy_protocol: config.server.proxy_protocol,
         drain_timeout: config.server.drain_timeout,
     }
 }

@@ -9,6 +9,7 @@ mod clients;
 mod crash;
 #[cfg(target_os = "linux")]
 mod disk;
+mod edge;
 mod form;
 mod headers;
 mod input;
