@@ -58,6 +58,8 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod edge;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod gateway;
 pub mod issuer;
 pub mod keys;

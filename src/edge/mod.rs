@@ -9,6 +9,8 @@
 mod connection;
 mod crowd;
 mod door;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod listener;
 mod place;
 mod preamble;

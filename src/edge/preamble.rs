@@ -42,7 +42,7 @@ pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr
 }
 
 /// Its length, and what it says; `None` if it is not whole yet.
-fn parse(start: &[u8]) -> io::Result<Option<(usize, Option<SocketAddr>)>> {
+pub(super) fn parse(start: &[u8]) -> io::Result<Option<(usize, Option<SocketAddr>)>> {
     // Whole before it is parsed: cut off within, what is right so far may look wrong.
     let line = start.len() <= LONGEST_LINE && !start.contains(&b'\n');
     if line && (start.starts_with(VERSION_1) || VERSION_1.starts_with(start)) {

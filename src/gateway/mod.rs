@@ -10,6 +10,8 @@ mod admissible;
 mod body;
 mod cors;
 mod endpoint;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod handover;
 mod judge;
 mod line;

@@ -29,6 +29,8 @@ use files::{Journal, Snapshots};
 use follower::Pace;
 use memory::Memory;
 
+#[cfg(any(test, fuzzing))]
+pub use files::fuzzing;
 pub use files::{FilesError, Fsync, Health, Notice, SNAPSHOT, Writer};
 pub use follower::{Follower, Freshness, Seen};
 pub use remembered::Remembered;

@@ -11,6 +11,8 @@ mod download;
 mod exchange;
 mod forward;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod head;
 pub mod headers;
 mod upload;

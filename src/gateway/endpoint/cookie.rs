@@ -81,6 +81,19 @@ pub(super) fn read<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a 
     }
 }
 
+/// One token at most is read, and only where there is one cookie of the name. See [`crate::fuzzing`].
+#[cfg(any(test, fuzzing))]
+pub(in crate::gateway) fn try_out(headers: &HeaderMap) {
+    let name = "__Secure-refresh-token";
+    let named = headers.get_all(COOKIE).iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    let named = named.filter(|crumb| crumb.trim_ascii().starts_with(name.as_bytes())).count();
+    match read(headers, name) {
+        Ok(Some(token)) => assert!(named >= 1 && !token.contains(';'), "{token}"),
+        Ok(None) => {}
+        Err(_) => assert!(named >= 2),
+    }
+}
+
 /// The `Set-Cookie` that keeps `token` for so many seconds for the requests to `path`; none of either forgets it.
 pub(super) fn write(name: &str, path: &str, token: &str, max_age: u64) -> Option<HeaderValue> {
     let text = format!("{name}={token}; Path={path}; Max-Age={max_age}; HttpOnly; Secure; SameSite=Strict");

@@ -24,6 +24,8 @@ use crate::upstream::headers::Forwarded;
 use super::judge::Judge;
 use super::{Charter, Refusal, Visitor, reply};
 
+#[cfg(any(test, fuzzing))]
+pub(super) use cookie::try_out as try_cookie;
 pub use form::FormPaths;
 pub use oauth::{KEYS, OauthPaths};
 

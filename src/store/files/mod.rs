@@ -92,6 +92,8 @@ mod desk;
 mod disk;
 mod error;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod journal;
 mod opening;
 mod record;
