@@ -4,7 +4,10 @@ CARGO ?= cargo
 # Of each kind of storm.
 KILLS ?= 40
 
-.PHONY: help demo test test-deps clients crash-test check bench bench-instructions bench-micro bench-store
+# Of each target.
+RUNS ?= 1000000
+
+.PHONY: help demo test test-deps clients crash-test fuzz check bench bench-instructions bench-micro bench-store
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -31,6 +34,9 @@ crash-test: ## Kill the gate 240 times and more, and ask for what it had acknowl
 	  END { if (status) { print "crash-test: failed, see above"; exit 1 } \
 	    print "crash-test: " kills " kills, " rotations " rotations, " sessions " sessions examined, violations: " violations }' \
 	  target/crash-test.log
+
+fuzz: ## Feed every reader of foreign bytes with anything (needs a C++ compiler; RUNS=1000000: executions of each)
+	fuzz/run -r $(RUNS)
 
 check: ## What has to hold before a change lands: format, lints, docs, licences, tests
 	$(CARGO) fmt --check

@@ -1,4 +1,5 @@
 //! What is read of a request. See [`crate::fuzzing`].
+#![expect(clippy::expect_used, reason = "what cannot be is a finding")]
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,5 @@
 //! What is read from the files. See [`crate::fuzzing`].
+#![expect(clippy::expect_used, reason = "what cannot be is a finding")]
 
 use std::fs;
 use std::path::PathBuf;

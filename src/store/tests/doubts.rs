@@ -28,10 +28,10 @@ fn idle(disk: &Arc<FaultyDisk>, folder: &TempDir, policy: &Policy) -> (Running, 
         policy: Arc::new(policy.clone()),
         source: Source::Own(Own { caps, journal: opened.journal, snapshots }),
     };
-    (Running { store, writer: None }, opened.writer)
+    (Running { store: Arc::new(store), writer: None }, opened.writer)
 }
 
-fn on(disk: &Arc<FaultyDisk>, folder: &TempDir, policy: &Policy) -> Running {
+pub(super) fn on(disk: &Arc<FaultyDisk>, folder: &TempDir, policy: &Policy) -> Running {
     let (mut store, writer) = idle(disk, folder, policy);
     store.writer = Some(thread::spawn(|| writer.run()));
     store

@@ -8,6 +8,7 @@ mod following;
 mod model;
 mod restarts;
 mod steps;
+mod successors;
 
 use std::future::Future;
 use std::ops::Deref;
@@ -34,7 +35,7 @@ fn run<F: Future>(future: F) -> F::Output {
 
 /// A store and its writer. Dropping it ends both without a snapshot, as a crash does.
 struct Running {
-    store: Store,
+    store: Arc<Store>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -65,7 +66,7 @@ fn start(folder: &Path, caps: Caps, policy: &Policy) -> Running {
     // The disk itself is tried elsewhere; here it would only be slow.
     let remembered = Remembered::read(folder).unwrap();
     let (store, writer) = remembered.open(Fsync::Never, caps, Arc::new(policy.clone())).unwrap();
-    Running { store, writer: Some(thread::spawn(|| writer.run())) }
+    Running { store: Arc::new(store), writer: Some(thread::spawn(|| writer.run())) }
 }
 
 fn open(folder: &TempDir, per_user: usize, policy: &Policy) -> Running {

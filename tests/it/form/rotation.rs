@@ -1,4 +1,4 @@
-//! Single use, theft, logout; and that one dialect's tokens are nothing in the other.
+//! Single use, theft, logout.
 
 use super::*;
 
@@ -67,30 +67,4 @@ fn a_restart_forgets_nothing() {
     list(&gate, &pair).expect(200);
     list(&gate, &ended).expect_refusal(401);
     refresh(&gate, &pair).expect(200);
-}
-
-#[test]
-fn tokens_of_one_dialect_are_nothing_in_the_other() {
-    let gate = gate(&[]);
-    let (form, sms) = (alice(&gate), gate.alice(&["messages:list"]));
-    for token in ["access_token", "refresh_token"] {
-        refused(post(&gate, "/refresh", &[("refreshToken", &sms.field(token))]).send(), 401, WRONG);
-        post(&gate, "/logout", &[("refreshToken", &sms.field(token))]).send().expect(200);
-    }
-    gate.refresh(&form.field("refreshToken")).expect_refusal(401);
-    gate.refresh(&form.field("accessToken")).expect_refusal(403);
-    gate.get(LIST).bearer(&form.field("refreshToken")).send().expect_refusal(401);
-    gate.refresh(&sms.field("refresh_token")).expect(200);
-    refresh(&gate, &form).expect(200);
-}
-
-#[test]
-fn with_a_retry_window_two_tabs_that_refresh_at_once_get_the_same_pair() {
-    let gate = gate(&[("token.retry_window", "30s")]);
-    let pair = alice(&gate);
-    let answers: Vec<_> = std::thread::scope(|scope| {
-        let tabs: Vec<_> = (0..4).map(|_| scope.spawn(|| refresh(&gate, &pair).expect(200))).collect();
-        tabs.into_iter().map(|tab| tab.join().unwrap().field("refreshToken")).collect()
-    });
-    assert!(answers.windows(2).all(|two| two[0] == two[1]), "{answers:?}");
 }

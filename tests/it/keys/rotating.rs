@@ -3,34 +3,49 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::{before, header, key, keys, kid, listed, noticed, rotate};
-use crate::support::{list, refresh};
+use serde_json::json;
 
-const CLIENTS: usize = 4;
+use super::{before, header, key, keys, kid, listed, noticed, rotate};
+use crate::support::{Connection, Dialect, Gate, forge, list, refresh, until};
+
+/// Ends the load also where a test fails.
+struct Stopping<'a>(&'a AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 #[test]
-fn clients_that_call_and_refresh_all_along_notice_no_rotation() {
-    let gate = before().set("server.drain_timeout", "1s").start();
+fn clients_that_call_and_refresh_all_along_notice_no_rotation_and_no_retirement() {
+    let gate = Dialect::all(before().set("server.drain_timeout", "1s").set("log.access", "off"), "").start();
     let first = key(&gate, "current");
-    let stop = AtomicBool::new(false);
-    let moved = thread::scope(|scope| {
-        let client = |refreshes: bool| {
-            let (gate, stop) = (&gate, &stop);
+    let idle = Dialect::Smsgate.alice(&gate);
+    let (stop, stop_all) = (AtomicBool::new(false), AtomicBool::new(false));
+    let requests: usize = thread::scope(|scope| {
+        let _stop_whatever_happens = (Stopping(&stop), Stopping(&stop_all));
+        let client = |dialect: Dialect, refreshes: bool, stop| {
+            let (gate, stop): (&Gate, &AtomicBool) = (&gate, stop);
             move || {
-                let mut pair = gate.alice(&["messages:list"]);
-                let mut calls = 0;
+                let mut connection = Connection::open(gate.address);
+                let (mut pair, mut requests) = (dialect.alice(gate), 0);
                 while !stop.load(Ordering::Relaxed) {
-                    list(gate, &pair).expect(200);
+                    connection.ask(&gate.get("/3rdparty/v1/messages").bearer(&pair.access)).expect(200);
                     if refreshes {
-                        pair = refresh(gate, &pair).expect(200);
+                        let refreshed = connection.ask(&dialect.refreshing(gate, &pair.refresh)).expect(200);
+                        pair = dialect.tokens(&refreshed);
                     }
-                    calls += 1;
+                    requests += 1;
                 }
-                assert!(calls > 10, "{calls}");
-                refresh(gate, &pair).expect(200)
+                assert!(requests > 10, "{requests}");
+                (dialect.refreshed(gate, &pair.refresh), requests)
             }
         };
-        let clients: Vec<_> = (0..CLIENTS).map(|n| scope.spawn(client(n % 2 == 0))).collect();
+        // Some keep what they have over both rotations, for as long as it is good.
+        let keeping = [Dialect::Smsgate, Dialect::Form].map(|dialect| scope.spawn(client(dialect, false, &stop)));
+        let all = [Dialect::Smsgate, Dialect::Form, Dialect::Web, Dialect::Phone];
+        let refreshing = all.map(|dialect| scope.spawn(client(dialect, true, &stop_all)));
         let [_, second] = rotate(&gate, &[]);
         keys(&gate, &["add", "--algorithm", "ES256"]).expect(0);
         let next = key(&gate, "next");
@@ -38,21 +53,60 @@ fn clients_that_call_and_refresh_all_along_notice_no_rotation() {
         let [old, third] = rotate(&gate, &[]);
         assert_eq!((&old, &third), (&second, &next));
         stop.store(true, Ordering::Relaxed);
-        clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
+        let kept = keeping.map(|client| client.join().unwrap());
+        until("all but one to move", || {
+            let sessions =
+                |kid: &str| listed(&gate, &[]).iter().find(|key| key["kid"] == *kid).unwrap()["sessions"].clone();
+            (sessions(&first) == 1 && sessions(&second) == 0).then_some(())
+        });
+        // An old token passes for as long as its key is there, and not a moment longer.
+        let call = gate.get("/3rdparty/v1/messages").bearer(&idle.access);
+        call.send().expect(200);
+        for old in [&second, &first] {
+            keys(&gate, &["retire", old, "--force"]).expect(0);
+            noticed(&gate, old, "gone");
+        }
+        call.send().expect_refusal(401);
+        Dialect::Smsgate.refused(&gate, &idle.refresh);
+        stop_all.store(true, Ordering::Relaxed);
+        let moved = refreshing.map(|client| client.join().unwrap());
+        for (pair, _) in kept.iter().chain(&moved) {
+            let (header, _) = forge::parts(&pair.access);
+            assert_eq!((&header["kid"], &header["alg"]), (&json!(third), &json!("ES256")));
+            gate.get("/3rdparty/v1/messages").bearer(&pair.access).send().expect(200);
+        }
+        kept.iter().chain(&moved).map(|(_, requests)| requests).sum()
     });
-    let current = key(&gate, "current");
-    for pair in &moved {
-        assert_eq!(kid(pair), current);
-        assert_eq!(header(pair, "access_token")["alg"], "ES256");
-        list(&gate, pair).expect(200);
-    }
-    let listed = listed(&gate, &[]);
-    assert_eq!(listed.len(), 3, "{listed:?}");
-    for key in &listed {
-        let sessions = if key["kid"] == current { CLIENTS } else { 0 };
-        assert_eq!(key["sessions"], sessions, "{key}");
-    }
-    assert_eq!(listed[0]["kid"], first);
+    assert!(requests > 100, "{requests}");
+    let current = listed(&gate, &[]).into_iter().find(|key| key["state"] == "current").unwrap();
+    assert_eq!(current["sessions"], 6);
+}
+
+#[test]
+fn an_old_token_passes_until_it_expires_and_what_is_left_of_it_goes_with_its_key() {
+    let start = before().set("token.access_ttl", "3s").set("token.leeway", "0s").set("log.access", "off");
+    let gate = start.start();
+    let (pair, renewed) = (gate.alice(&["messages:list"]), gate.alice(&["messages:list"]));
+    let expires = pair.claims("access_token")["exp"].as_i64().unwrap();
+    let [old, new] = rotate(&gate, &[]);
+    let passes = until("the token to expire", || {
+        let asked = jiff::Timestamp::now().as_second();
+        match list(&gate, &pair).status {
+            200 => {
+                assert!(asked < expires, "passed at {asked}, expired at {expires}");
+                None
+            }
+            _ => Some((jiff::Timestamp::now().as_second(), list(&gate, &pair))),
+        }
+    });
+    assert!(passes.0 >= expires, "refused before its time");
+    assert_eq!(passes.1.expect_refusal(401).field("message"), "Token expired");
+    // The session outlives its access token, on the new key; without the old one it could not.
+    assert_eq!(kid(&refresh(&gate, &renewed).expect(200)), new);
+    keys(&gate, &["retire", &old, "--force"]).expect(0);
+    noticed(&gate, &old, "gone");
+    assert_eq!(list(&gate, &pair).expect_refusal(401).field("message"), "Invalid token");
+    refresh(&gate, &pair).expect_refusal(401);
 }
 
 #[test]

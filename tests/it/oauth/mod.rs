@@ -3,7 +3,6 @@
 mod authentication;
 mod discovery;
 mod introspection;
-mod matrix;
 mod renewal;
 mod revocation;
 mod tokens;

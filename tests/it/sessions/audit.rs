@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{SESSIONS, TOKEN, gate, refresh, session_of};
-use crate::support::{Gate, Start, Upstream};
+use crate::support::{Gate, Start, Upstream, until};
 
 /// The lines of the trail so far, of one session.
 #[track_caller]
@@ -24,7 +24,7 @@ fn each_line_says_what_whose_from_where_and_by_which_request() {
     let answer = issue.header("X-Forwarded-For", "203.0.113.7").header("User-Agent", "a/1").send().expect(201);
     let session = session_of(&answer);
     refresh(&gate, &answer).expect(200);
-    super::until("the parent to count as stolen", || (refresh(&gate, &answer).status == 401).then_some(()));
+    until("the parent to count as stolen", || (refresh(&gate, &answer).status == 401).then_some(()));
     let trail = trail(&gate, &session);
     assert_eq!(events(&trail), ["sign_in", "refresh", "reuse"]);
     let begun = &trail[0];

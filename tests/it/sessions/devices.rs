@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{SESSIONS, TOKEN, ended, gate, lives, refresh, session_of};
-use crate::support::{Answer, Call, Gate, user};
+use crate::support::{Answer, Call, Gate, until, user};
 
 const OTHERS: &str = "/3rdparty/v1/auth/sessions/others";
 
@@ -31,7 +31,7 @@ fn with_root(gate: Gate) -> Gate {
         user("bob", "builder", &["messages:send"], ""),
     ];
     gate.write_users(&users.concat());
-    super::until("the users to be read", || {
+    until("the users to be read", || {
         let answer = gate.get("/3rdparty/v1/auth/sessions").basic("root", "toor-toor").send();
         (answer.status == 200).then_some(())
     });

@@ -7,13 +7,12 @@ mod listing;
 mod minting;
 mod overlap;
 mod race;
+mod retry;
 mod reuse;
 mod revocation;
 mod rotation;
 
-use std::time::{Duration, Instant};
-
-use crate::support::{Answer, Gate, Start, Upstream, list, refresh, until};
+use crate::support::{Answer, Gate, Start, Upstream, list, refresh};
 
 const TOKEN: &str = "/3rdparty/v1/auth/token";
 const REFRESH: &str = "/3rdparty/v1/auth/token/refresh";
@@ -49,13 +48,4 @@ fn ended(gate: &Gate, pair: &Answer) {
 #[track_caller]
 fn session_of(pair: &Answer) -> String {
     pair.claims("access_token")["sid"].as_str().unwrap().to_owned()
-}
-
-/// Calls the API until `span` has passed since `start`.
-#[track_caller]
-fn call_until(gate: &Gate, pair: &Answer, start: Instant, span: Duration) {
-    until("the time to pass", || {
-        list(gate, pair).expect(200);
-        (start.elapsed() > span).then_some(())
-    });
 }

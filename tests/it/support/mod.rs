@@ -1,5 +1,6 @@
 //! Actors and verbs: an upstream, a gate before it, requests through it.
 
+pub mod dialect;
 pub mod forge;
 mod gate;
 mod h2;
@@ -10,6 +11,7 @@ mod upstream;
 mod workers;
 
 pub use self::h2::exchange_h2;
+pub use dialect::{Dialect, Tokens};
 pub use gate::{Gate, Start, user};
 pub use request::{Answer, Call, Connection, exchange};
 pub use run::{Ended, Run};

@@ -3,6 +3,7 @@
 mod algorithms;
 mod header;
 mod lifetime;
+mod matrix;
 mod payload;
 mod presenting;
 mod signature;

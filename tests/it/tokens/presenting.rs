@@ -6,26 +6,6 @@ use crate::support::Call;
 const REFRESH: &str = "/3rdparty/v1/auth/token/refresh";
 
 #[test]
-fn a_refresh_token_only_refreshes() {
-    let forger = Forger::new();
-    let refresh = forger.pair.field("refresh_token");
-    for (method, target) in [
-        ("GET", ROUTE),
-        ("GET", "/3rdparty/v1/auth/sessions"),
-        ("POST", "/3rdparty/v1/auth/token"),
-        ("DELETE", "/3rdparty/v1/auth/token/AAAAAAAAAAAAAAAA.0"),
-        ("DELETE", "/3rdparty/v1/auth/sessions/AAAAAAAAAAAAAAAA"),
-    ] {
-        let refusal = forger.gate.call(method, target).bearer(&refresh).send().expect_refusal(403);
-        assert!(refusal.field("message").starts_with("scope required"), "{method} {target}: {}", refusal.text());
-        assert_eq!(refusal.field("error"), "insufficient_scope");
-    }
-    assert!(forger.upstream.seen().is_empty());
-    // None of that used it up.
-    forger.gate.refresh(&refresh).expect(200);
-}
-
-#[test]
 fn an_access_token_does_not_refresh() {
     let forger = Forger::new();
     for token in [forger.pair.field("access_token"), forger.claiming(&forger.claims)] {

@@ -11,7 +11,7 @@ pub(super) fn on(disk: &Arc<FaultyDisk>, folder: &Path, fsync: Fsync) -> Running
     let own = Own { caps, journal: opened.journal, snapshots: Mutex::new(opened.snapshots) };
     let restorations = arc_swap::ArcSwap::from_pointee(restorations);
     let store = Store { memory, restorations, policy: Arc::new(policy()), source: Source::Own(own) };
-    Running { store, writer: Some(thread::spawn(|| opened.writer.run())) }
+    Running { store: Arc::new(store), writer: Some(thread::spawn(|| opened.writer.run())) }
 }
 
 /// Ends a primary and leaves its files as a power cut would have left them just before.
