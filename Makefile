@@ -3,11 +3,13 @@
 CARGO ?= cargo
 # Of each kind of storm.
 KILLS ?= 40
+# For how long `make soak` goes on.
+SECONDS ?= 600
 
 # Of each target.
 RUNS ?= 1000000
 
-.PHONY: help demo test test-deps clients crash-test fuzz check bench bench-instructions bench-micro bench-store
+.PHONY: help demo test test-deps clients crash-test fuzz soak check bench bench-instructions bench-micro bench-store
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -37,6 +39,9 @@ crash-test: ## Kill the gate 240 times and more, and ask for what it had acknowl
 
 fuzz: ## Feed every reader of foreign bytes with anything (needs a C++ compiler; RUNS=1000000: executions of each)
 	fuzz/run -r $(RUNS)
+
+soak: ## A WebSocket and a stream of events for ten minutes (SECONDS=600), ended by a revocation
+	PORTCULLIS_SOAK_SECONDS=$(SECONDS) $(CARGO) test --locked --test it streams::soak -- --nocapture
 
 check: ## What has to hold before a change lands: format, lints, docs, licences, tests
 	$(CARGO) fmt --check

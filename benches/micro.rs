@@ -61,7 +61,7 @@ fn header_hygiene(bencher: Bencher<'_, '_>, client: &str) {
         request_id: &request_id,
     };
     let headers = headers(client == "planted");
-    bencher.with_inputs(|| Vec::with_capacity(1024)).bench_values(|mut out| {
+    bencher.with_inputs(|| Vec::with_capacity(1024)).bench_local_values(|mut out| {
         write_request(&mut out, black_box(&headers), &vouched);
         out
     });

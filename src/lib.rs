@@ -12,9 +12,9 @@
 //! - [`admin`]: the operator's own listener: alive, ready, and if not, why
 //! - [`edge`]: where the network touches us: listener, workers, connections, deadlines, drain
 //! - [`gateway`]: one request from arrival to answer: canonical path, route rule, judge, our endpoint or forward; the
-//!   one table of refusals
+//!   one table of refusals; the leash on long streams
 //! - [`profile`]: the dialects of the token endpoints, over one engine
-//! - [`upstream`]: the other side: connections, header hygiene, streaming
+//! - [`upstream`]: the other side: connections, header hygiene, streaming, tunnels
 //! - [`issuer`]: other issuers whose access tokens are accepted, and the thread that fetches their keys
 //! - [`account`]: who may sign in: users file, OAuth clients, password work, guess limits
 //! - [`store`]: where sessions are remembered: memory, and the snapshot and journal that survive us
@@ -41,13 +41,14 @@
 //! All shared mutable state: the sessions and tombstones ([`store::Store`]), the users in force
 //! ([`account::Directory`]), the keys in force ([`keys::Keys`]), those of other issuers ([`issuer::Issuers`]), the guess
 //! limits, the cache of Basic successes and the client secrets that were found right ([`account::Accounts`]), the clock's
-//! floor ([`clock::Clock`]), the lines of the log that are not yet written
+//! floor ([`clock::Clock`]), the number of open tunnels ([`upstream::Tunnels`]), the lines of the log that are not yet written
 //! ([`observe::Log`]). Everything else belongs to one worker thread (its upstream connections, its cache of verified
 //! tokens) or never changes. There are no statics.
 //!
 //! # Invariants
 //!
 //! - Nothing is forwarded without a [`upstream::Permit`], and only the gateway's judge makes one.
+//! - What lasts ends with what let it in ([`upstream::Bond`]).
 //! - A refresh token has at most one distinct successor, ever ([`token::Session::rotate`]).
 //! - Validation asks no disk and no network; the store's answer about a session comes from memory.
 //! - Nothing that can be presented is stored or logged.

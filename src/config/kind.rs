@@ -115,6 +115,18 @@ impl Reader {
         list
     }
 
+    /// The same with a default.
+    pub(super) fn list_or(
+        &mut self,
+        key: &str,
+        default: &[&str],
+        parse: impl Fn(&str) -> Result<String, String>,
+    ) -> Vec<String> {
+        let list = self.elements(key, parse).unwrap_or_else(|| default.iter().map(ToString::to_string).collect());
+        self.record(key, Some(quote_all(list.iter().cloned())));
+        list
+    }
+
     /// The same, told apart from a list that was not written.
     pub(super) fn optional_list<T: Display>(
         &mut self,

@@ -42,6 +42,10 @@ pub struct Limits {
     pub max_body_bytes: usize,
     /// Streams open at once on an HTTP/2 connection.
     pub max_h2_streams: u32,
+    /// Tunnels open at once.
+    pub max_tunnels: usize,
+    /// Without a byte in either direction of a tunnel; zero sets no limit.
+    pub tunnel_idle_timeout: Duration,
     /// Sessions alive at once.
     pub max_sessions: usize,
     /// Ended sessions that are remembered, beside as many as may live.
@@ -104,6 +108,12 @@ impl Limits {
             max_token_bytes: r.size("limits.max_token_bytes", 8 * KIB, 512..=64 * KIB),
             max_body_bytes: r.size("limits.max_body_bytes", 64 * KIB, KIB..=16 * MIB),
             max_h2_streams: r.number("limits.max_h2_streams", 128, 1..=65_536),
+            max_tunnels: r.number("limits.max_tunnels", 10_000, 0..=10_000_000),
+            tunnel_idle_timeout: r.duration(
+                "limits.tunnel_idle_timeout",
+                Duration::from_mins(10),
+                Duration::ZERO..=TEN_YEARS,
+            ),
             max_sessions: r.number("limits.max_sessions", 1_000_000, 1..=100_000_000),
             max_tombstones: r.number("limits.max_tombstones", 1_000_000, 1..=100_000_000),
             max_sessions_per_user: r.number("limits.max_sessions_per_user", 100, 1..=1_000_000),

@@ -26,6 +26,8 @@ pub struct Upstream {
     pub idle_timeout: Duration,
     /// How long an unused connection is kept; zero keeps none.
     pub keepalive: Duration,
+    /// Protocols that a client may change to, as `Upgrade` names them.
+    pub upgrades: Vec<String>,
 }
 
 /// Where the upstream is. The name in it is resolved by whoever connects.
@@ -67,6 +69,7 @@ impl Upstream {
             first_byte_timeout: r.duration("upstream.first_byte_timeout", Duration::from_secs(60), deadline.clone()),
             idle_timeout: r.duration("upstream.idle_timeout", Duration::from_mins(5), deadline),
             keepalive: r.duration("upstream.keepalive", Duration::from_secs(4), Duration::ZERO..=TEN_YEARS),
+            upgrades: r.list_or("upstream.upgrades", &["websocket"], protocol),
         };
         r.contradiction_if(
             upstream.url.is_ours(server),
@@ -109,6 +112,22 @@ fn username(text: &str) -> Result<String, String> {
         }
         text => Ok(text.into()),
     }
+}
+
+/// A protocol as `Upgrade` names it (RFC 9110 section 7.8).
+fn protocol(text: &str) -> Result<String, String> {
+    let is_token = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    };
+    let (name, version) = text.split_once('/').unwrap_or((text, "0"));
+    if !is_token(name) || !is_token(version) {
+        return Err("must be the name of a protocol, such as \"websocket\"".into());
+    }
+    // Requests within would not be judged.
+    if ["h2c", "http", "tls"].iter().any(|never| name.eq_ignore_ascii_case(never)) {
+        return Err("would carry requests past the gate".into());
+    }
+    Ok(text.into())
 }
 
 /// Mistakes do not repeat the URL: it may hold a password, which is what is wrong with it.

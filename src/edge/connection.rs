@@ -20,6 +20,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioTimer;
 use ipnet::IpNet;
 use socket2::SockRef;
@@ -30,6 +31,7 @@ use tracing::{debug, info};
 
 use crate::gateway::{Gateway, Peer};
 use crate::observe::chain;
+use crate::upstream::Answer;
 use crate::wire::Wire;
 
 use super::crowd::Crowd;
@@ -37,6 +39,7 @@ use super::place::Place;
 use super::preamble;
 use super::pulse::{Pulse, Tracked, Watched, Word};
 use super::rounds::Rounds;
+use super::switched::{Streams, over_http1};
 
 /// How long each wait on a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,8 @@ pub struct Reserves {
     pub headers: usize,
     pub header_bytes: usize,
     pub h2_streams: u32,
+    /// Whether HTTP/2 clients are told that they may ask for a WebSocket.
+    pub extended_connect: bool,
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -147,46 +152,86 @@ async fn http1(stream: TcpStream, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<
         .header_read_timeout(None)
         .max_headers(service.reserves.headers)
         .max_buf_size(service.reserves.header_bytes)
-        .serve_connection(stream, service_fn(answering(Rc::clone(&service), peer, Rc::clone(&pulse))));
+        .serve_connection(stream, service_fn(answering(Rc::clone(&service), peer, Rc::clone(&pulse), None)));
     match run(&mut connection, &pulse, |connection| connection.graceful_shutdown()).await {
         Some(Word::HeadOverdue) => {
             let mut stream = connection.into_parts().io.stream.into_inner();
             let _ = timeout(service.deadlines.stall, farewell(&mut stream)).await;
         }
-        Some(Word::Overdue | Word::Drain) | None => {}
+        Some(Word::Overdue | Word::Drain) => {}
+        None => {
+            if let Some(tunnel) = pulse.switched() {
+                let parts = connection.into_parts();
+                Box::pin(over_http1(parts.io.stream.into_inner(), parts.read_buf, *tunnel, &pulse)).await;
+            }
+        }
     }
 }
 
 async fn http2(stream: TcpStream, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<Service>) {
     pulse.multiplex();
     let stream = Watched { stream: Wire::new(stream), pulse: Rc::clone(&pulse) };
-    let mut connection = http2::Builder::new(Local)
+    let streams = Streams::default();
+    let mut builder = http2::Builder::new(streams.clone());
+    builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(service.reserves.h2_streams)
-        .max_header_list_size(u32::try_from(service.reserves.header_bytes).unwrap_or(u32::MAX))
-        .serve_connection(stream, service_fn(answering(Rc::clone(&service), peer, Rc::clone(&pulse))));
+        .max_header_list_size(u32::try_from(service.reserves.header_bytes).unwrap_or(u32::MAX));
+    if service.reserves.extended_connect {
+        builder.enable_connect_protocol();
+    }
+    let answering = answering(Rc::clone(&service), peer, Rc::clone(&pulse), Some(streams));
+    let mut connection = builder.serve_connection(stream, service_fn(answering));
     run(&mut connection, &pulse, |connection| connection.graceful_shutdown()).await;
 }
 
-/// Answers one request. Boxed, as hyper keeps the room for a future as long as the connection, idle or not.
-fn answering(service: Rc<Service>, peer: Rc<Peer>, pulse: Rc<Pulse>) -> impl Fn(Request<Incoming>) -> Answering {
-    move |request| {
+/// Answers one request. Boxed, as hyper keeps the room for a future as long as the connection, idle or not. With `streams`,
+/// it is one of HTTP/2.
+fn answering(
+    service: Rc<Service>,
+    peer: Rc<Peer>,
+    pulse: Rc<Pulse>,
+    streams: Option<Streams>,
+) -> impl Fn(Request<Incoming>) -> Answering {
+    move |mut request| {
         let (answering, number) = pulse.begin();
         let last = number == service.max_requests;
         if last && pulse.is_multiplexed() {
             pulse.tell(Word::Drain);
         }
         let closes = last && !pulse.is_multiplexed();
+        // In HTTP/1.1 the mark stays with the request: there the connection is taken over, and not its stream.
+        let switching = streams.as_ref().and_then(|streams| {
+            streams.begin();
+            request.extensions_mut().remove::<OnUpgrade>().map(|switching| (streams.clone(), switching))
+        });
         let arrived_at = service.gateway.arrival();
         let (service, peer) = (Rc::clone(&service), Rc::clone(&peer));
         Box::pin(async move {
             let mut response = service.gateway.handle(Box::new(request), &peer, arrived_at).await;
-            if closes {
+            // A tunnel is the last of its connection anyway.
+            if closes && !matches!(response.body(), Answer::Switched(_)) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(response.map(|answer| Tracked { answer, _answering: answering }))
+            Ok(response
+                .map(|answer| Tracked { answer: switch(answer, switching, answering.pulse()), _answering: answering }))
         })
     }
+}
+
+/// Takes the tunnel that an answer begins out of it, and ties the connection to one that lasts.
+fn switch(answer: Answer, switching: Option<(Streams, OnUpgrade)>, pulse: &Rc<Pulse>) -> Answer {
+    match (answer, switching) {
+        (Answer::Switched(tunnel), Some((streams, switching))) => streams.switch(switching, *tunnel, pulse.hold()),
+        (Answer::Switched(tunnel), None) => pulse.switch(tunnel),
+        (answer, _) => {
+            if let Some(tether) = answer.tether() {
+                pulse.tie(tether);
+            }
+            return answer;
+        }
+    }
+    Answer::empty()
 }
 
 /// Runs a connection to its end; `Some` if it was ended for what was overdue.
@@ -260,20 +305,6 @@ async fn version_of(stream: &TcpStream) -> io::Result<Spoken> {
 async fn farewell(stream: &mut TcpStream) -> io::Result<()> {
     stream.write_all(TIMEOUT_ANSWER).await?;
     stream.shutdown().await
-}
-
-/// HTTP/2 streams run on the connection's own thread.
-#[derive(Clone, Copy)]
-struct Local;
-
-impl<F> hyper::rt::Executor<F> for Local
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    fn execute(&self, stream: F) {
-        tokio::task::spawn_local(stream);
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod place;
 mod preamble;
 mod pulse;
 mod rounds;
+mod switched;
 mod worker;
 
 pub use connection::{Deadlines, Reserves};

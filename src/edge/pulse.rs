@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use crate::upstream::Answer;
+use crate::upstream::{Answer, Tether, Tunnel};
 
 use super::Deadlines;
 
@@ -40,11 +40,11 @@ pub(super) enum Word {
     Drain,
     /// A request head did not arrive in time.
     HeadOverdue,
-    /// The client never began, was idle for too long, or does not read: nobody is there to answer.
+    /// The client never began, was idle for too long, or does not read: nobody is there to answer. Or it does not read
+    /// what it may not have any more.
     Overdue,
 }
 
-#[derive(Debug)]
 pub(super) struct Pulse {
     /// HTTP/2: bytes need not be the beginning of a request.
     multiplexed: Cell<bool>,
@@ -57,6 +57,10 @@ pub(super) struct Pulse {
     /// A write waits for the client to read; with the time from when on that was seen.
     blocked: Cell<bool>,
     blocked_since: Cell<Option<Instant>>,
+    /// HTTP/1.1: of the answer that is on its way.
+    tether: RefCell<Option<Tether>>,
+    /// HTTP/1.1: what the connection becomes once the client was told.
+    switched: RefCell<Option<Box<Tunnel>>>,
     word: Cell<Option<Word>>,
     sleeper: RefCell<Option<Waker>>,
 }
@@ -71,6 +75,8 @@ impl Pulse {
             requests: Cell::new(0),
             blocked: Cell::new(false),
             blocked_since: Cell::new(None),
+            tether: RefCell::new(None),
+            switched: RefCell::new(None),
             word: Cell::new(None),
             sleeper: RefCell::new(None),
         })
@@ -87,10 +93,36 @@ impl Pulse {
 
     /// A request has arrived in full: which one of this connection, from one on. The guard notes when its answer is out.
     pub(super) fn begin(self: &Rc<Self>) -> (Answering, u32) {
+        self.requests.set(self.requests.get().saturating_add(1));
+        (self.hold(), self.requests.get())
+    }
+
+    /// As busy as with a request, until the guard is dropped.
+    pub(super) fn hold(self: &Rc<Self>) -> Answering {
         self.active.set(self.active.get() + 1);
         self.phase.set(Phase::Busy);
-        self.requests.set(self.requests.get().saturating_add(1));
-        (Answering(Rc::clone(self)), self.requests.get())
+        Answering(Rc::clone(self))
+    }
+
+    /// The answer that is given next may be cut. In HTTP/2 there are others beside it that may not.
+    pub(super) fn tie(&self, tether: Tether) {
+        if !self.multiplexed.get() {
+            *self.tether.borrow_mut() = Some(tether);
+        }
+    }
+
+    /// The answer that is given next is the last: then it is a tunnel.
+    pub(super) fn switch(&self, tunnel: Box<Tunnel>) {
+        *self.switched.borrow_mut() = Some(tunnel);
+    }
+
+    pub(super) fn switched(&self) -> Option<Box<Tunnel>> {
+        self.switched.take()
+    }
+
+    /// Nothing waits for the client any more.
+    pub(super) fn unblock(&self) {
+        self.written(false);
     }
 
     /// Whether an answer is under way.
@@ -123,6 +155,10 @@ impl Pulse {
     /// What is overdue at `now`.
     pub(super) fn overdue(&self, now: Instant, deadlines: &Deadlines) -> Option<Word> {
         if self.blocked.get() {
+            // hyper asks for more of an answer only when the client has read what there was.
+            if self.tether.borrow().as_ref().is_some_and(Tether::is_cut) {
+                return Some(Word::Overdue);
+            }
             return passed(&self.blocked_since, now, deadlines.stall).then_some(Word::Overdue);
         }
         let (patience, word) = match self.phase.get() {
@@ -168,8 +204,14 @@ fn passed(since: &Cell<Option<Instant>>, now: Instant, patience: std::time::Dura
 }
 
 /// Lives as long as a request's answer is under way.
-#[derive(Debug)]
 pub(super) struct Answering(Rc<Pulse>);
+
+impl Answering {
+    /// Of the connection that it is on.
+    pub(super) fn pulse(&self) -> &Rc<Pulse> {
+        &self.0
+    }
+}
 
 impl Drop for Answering {
     fn drop(&mut self) {

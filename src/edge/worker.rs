@@ -174,8 +174,9 @@ impl Worker {
         loop {
             round.tick().await;
             let now = Instant::now();
-            self.service.rounds.go(now, &self.service.deadlines);
+            // First: what it cuts is told at once.
             self.service.gateway.tidy(now);
+            self.service.rounds.go(now, &self.service.deadlines);
         }
     }
 

@@ -6,6 +6,9 @@
 use http::header::{HOST, HeaderValue};
 use http::{Method, Request, Version};
 use hyper::body::Incoming;
+use hyper::ext::Protocol;
+
+use crate::upstream::WEBSOCKET;
 
 use super::{Bounds, Refusal};
 
@@ -14,6 +17,10 @@ use super::{Bounds, Refusal};
 /// # Errors
 /// The refusal to answer with.
 pub(super) fn admissible(request: &mut Request<Incoming>, bounds: &Bounds) -> Result<(), Refusal> {
+    // It is judged, and answered upstream, as the GET that it would be in HTTP/1.1 (RFC 8441 section 5).
+    if bounds.extended_connect && asks_for_websocket(request) {
+        *request.method_mut() = Method::GET;
+    }
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(Refusal::MethodUnsupported);
     }
@@ -29,6 +36,12 @@ pub(super) fn admissible(request: &mut Request<Incoming>, bounds: &Bounds) -> Re
         request.headers_mut().insert(HOST, host);
     }
     Ok(())
+}
+
+/// An extended CONNECT of HTTP/2; hyper takes the protocol of no other request.
+fn asks_for_websocket(request: &Request<Incoming>) -> bool {
+    *request.method() == Method::CONNECT
+        && request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == WEBSOCKET)
 }
 
 /// The one host of a request. The authority of an absolute target wins over the header (RFC 9112 section 3.2.2); in

@@ -19,6 +19,7 @@ use crate::token::{AccessStanding, SESSIONS_ADMIN, Scopes, TOKENS_MANAGE, Timest
 use crate::upstream::Permit;
 use crate::upstream::headers::Identity;
 
+use super::leash::{OfForeign, OfSession, OfUser};
 use super::refusal::Refusal;
 use super::route::Demand;
 use super::verified::{Admitted, Good, Token, VerifiedTokens};
@@ -127,7 +128,8 @@ impl Judge {
                 let signed_in = Box::pin(signing_in).await;
                 let user = signed_in.map_err(sign_in_refusal)?;
                 meet(demand, &user.name, &user.scopes, &user.roles)?;
-                Ok(Permit::Admitted(Rc::new(identity_of_user(&user)?)))
+                let bond = OfUser { charter: Arc::clone(&self.charter), user: Arc::clone(&user) };
+                Ok(Permit::Admitted(Rc::new(identity_of_user(&user)?.bound(Box::new(bond)))))
             }
         }
     }
@@ -214,14 +216,17 @@ impl Judge {
     fn verify(&self, text: &str, now: Timestamp) -> Result<Admitted, Refusal> {
         let charter = &*self.charter;
         if let Some(foreign) = charter.issuers.verify(text, &charter.policy, now) {
-            let foreign = foreign.map_err(Refusal::Token)?;
-            let identity = Rc::new(identity_of_foreign(&foreign)?);
+            let foreign = Arc::new(foreign.map_err(Refusal::Token)?);
+            let bond = OfForeign { charter: Arc::clone(&self.charter), foreign: Arc::clone(&foreign) };
+            let identity = Rc::new(identity_of_foreign(&foreign)?.bound(Box::new(bond)));
             return Ok(Admitted { token: Token::Foreign(foreign), identity });
         }
         let verified = access::verify(text, &charter.keys.ring(), &charter.policy, now).map_err(Refusal::Token)?;
-        let identity = Rc::new(identity_of_token(&verified)?);
+        let verified = Arc::new(verified);
+        let bond = OfSession::new(Arc::clone(&self.charter), Arc::clone(&verified));
+        let identity = Rc::new(identity_of_token(&verified)?.bound(Box::new(bond)));
         let unasked = Cell::new(Good { epoch: u64::MAX, until: None });
-        Ok(Admitted { token: Token::Own { verified: Arc::new(verified), good: unasked }, identity })
+        Ok(Admitted { token: Token::Own { verified, good: unasked }, identity })
     }
 
     /// Whether the session still stands. The store is asked only if anything in it has changed since the last time.
@@ -248,7 +253,7 @@ impl Judge {
 }
 
 /// Moves whenever a key is gone. Neither part ever runs back.
-fn keys_epoch(charter: &Charter) -> u64 {
+pub(super) fn keys_epoch(charter: &Charter) -> u64 {
     charter.keys.epoch().wrapping_add(charter.issuers.epoch())
 }
 

@@ -14,6 +14,7 @@ mod endpoint;
 pub mod fuzzing;
 mod handover;
 mod judge;
+mod leash;
 mod line;
 mod mapping;
 pub mod path;
@@ -62,6 +63,8 @@ pub struct Bounds {
     pub headers: usize,
     pub header_bytes: usize,
     pub uri_bytes: usize,
+    /// Whether an HTTP/2 client may ask for a WebSocket (RFC 8441).
+    pub extended_connect: bool,
     /// At our own endpoints.
     pub body_bytes: usize,
     pub body_timeout: Duration,

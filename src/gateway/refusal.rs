@@ -52,6 +52,8 @@ pub enum Refusal {
     BodyBroken,
     // Our own endpoints and the other side.
     NoEndpoint,
+    /// The upstream has answered, but not with the tunnel that was asked for.
+    NoTunnel,
     /// No origin, or several, where a cookie speaks.
     NoOrigin,
     /// A page that is neither ours nor one of the operator's.
@@ -215,6 +217,11 @@ impl Refusal {
                 (504, "gateway_timeout", "Upstream did not accept in time")
             }
             Self::Upstream(UpstreamError::AnswerTimeout) => (504, "gateway_timeout", "Upstream did not answer in time"),
+            Self::Upstream(UpstreamError::TooManyTunnels) => {
+                (503, "temporarily_unavailable", "Too many tunnels at once, try again")
+            }
+            Self::Upstream(UpstreamError::Ended) => (401, "invalid_token", "Token revoked"),
+            Self::NoTunnel => (502, "bad_gateway", "Upstream did not open a WebSocket"),
             Self::InForm { refusal, .. } | Self::InOauth(refusal) => return refusal.words(),
             Self::Primary(_) | Self::NoPrimary => {
                 (503, "temporarily_unavailable", "Tokens cannot be issued at the moment, try again later")
@@ -246,7 +253,9 @@ impl Refusal {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after } => Some(*retry_after),
-            Self::Busy | Self::Primary(_) | Self::NoPrimary => Some(SOON),
+            Self::Busy | Self::Primary(_) | Self::NoPrimary | Self::Upstream(UpstreamError::TooManyTunnels) => {
+                Some(SOON)
+            }
             Self::Profile(Refused::Full | Refused::Overtaken | Refused::Unwritten) => Some(SOON),
             _ => None,
         }
@@ -288,6 +297,9 @@ impl Refusal {
             Self::Upstream(UpstreamError::Connect(_)) => "upstream_unreachable",
             Self::Upstream(UpstreamError::ConnectTimeout) => "upstream_connect_timeout",
             Self::Upstream(UpstreamError::AnswerTimeout) => "upstream_first_byte_timeout",
+            Self::Upstream(UpstreamError::TooManyTunnels) => "tunnels_full",
+            Self::Upstream(UpstreamError::Ended) => "token_ended_meanwhile",
+            Self::NoTunnel => "upstream_no_tunnel",
             Self::Upstream(UpstreamError::Broken(_)) => "upstream_broke_off",
             Self::Upstream(UpstreamError::Garbled(_)) => "upstream_garbled",
             Self::Upstream(UpstreamError::Upload(_)) => "upload_broken",
@@ -521,6 +533,9 @@ mod tests {
             (R::Upstream(UpstreamError::UploadTimeout), 408, "invalid_request"),
             (R::Upstream(UpstreamError::ConnectTimeout), 504, "gateway_timeout"),
             (R::Upstream(UpstreamError::AnswerTimeout), 504, "gateway_timeout"),
+            (R::Upstream(UpstreamError::TooManyTunnels), 503, "temporarily_unavailable"),
+            (R::Upstream(UpstreamError::Ended), 401, "invalid_token"),
+            (R::NoTunnel, 502, "bad_gateway"),
         ];
         all.extend(token_errors().into_iter().map(|error| (R::Token(error), 401, "invalid_token")));
         let refused = |refresh| (R::Profile(Refused::Refresh(refresh)), 401, "invalid_token");

@@ -43,10 +43,12 @@ impl Gateway {
     }
 
     /// Lets go of what has been idle for too long and gives up what was waited for in vain. To be called now and then.
+    /// How often is also how late a stream ends that may not go on.
     pub fn tidy(&self, now: Instant) {
-        self.upstream.tidy(now);
+        let time = self.charter.clock.now();
+        self.upstream.tidy(now, time);
         if let Some(primary) = &self.primary {
-            primary.tidy(now);
+            primary.tidy(now, time);
         }
     }
 
@@ -67,12 +69,21 @@ impl Gateway {
         // Clones share the text: the request is changed and moved while its path is still looked at.
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let allowed = self.charter.cors.as_ref().map(|cors| cors.allowed(request.headers()));
-        let (mut response, reason) = match self.answer(request, &uri, peer, arrived_at, &mut request_id).await {
+        let mut answer = self.answer(request, &uri, peer, arrived_at, &mut request_id).await;
+        // To an extended CONNECT, any success says that a tunnel begins (RFC 9110 section 9.3.6).
+        if method == Method::CONNECT
+            && answer.as_ref().is_ok_and(|it| it.status().is_success() && !matches!(it.body(), Answer::Switched(_)))
+        {
+            answer = Err(Refusal::NoTunnel);
+        }
+        let (mut response, reason) = match answer {
             Ok(response) => (response, None),
             Err(refusal) => {
                 // That a client breaks off or stalls is its own affair, and no reason to fill the log.
-                let clients_fault =
-                    |error: &UpstreamError| matches!(error, UpstreamError::Upload(_) | UpstreamError::UploadTimeout);
+                let clients_fault = |error: &UpstreamError| {
+                    use UpstreamError as E;
+                    matches!(error, E::Upload(_) | E::UploadTimeout | E::Ended | E::TooManyTunnels)
+                };
                 if let Refusal::Upstream(error) | Refusal::Primary(error) = &refusal
                     && !clients_fault(error)
                 {

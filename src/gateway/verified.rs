@@ -31,7 +31,7 @@ pub enum Token {
         good: Cell<Good>,
     },
     /// Of another issuer: it has no session that could have ended.
-    Foreign(Foreign),
+    Foreign(Arc<Foreign>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -171,6 +171,7 @@ mod tests {
             scopes: Scopes::default(),
             roles: Vec::new(),
             id,
+            kid: "key".into(),
             issued_at: Timestamp::default(),
             not_before: Timestamp::default(),
             expires_at: Timestamp::default(),

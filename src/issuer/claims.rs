@@ -6,6 +6,7 @@
 //! Does not know: signatures, keys.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::Error;
@@ -27,8 +28,18 @@ pub struct Foreign {
     pub subject: Subject,
     pub scopes: Scopes,
     pub roles: Vec<String>,
+    /// What signed it.
+    pub(super) signer: Signer,
     not_before: Timestamp,
     expires_at: Timestamp,
+}
+
+/// A key, as a token that was verified remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Signer {
+    pub(super) kid: Box<str>,
+    /// Tells keys of one name apart.
+    pub(super) material: Arc<[u8]>,
 }
 
 /// The issuer's scopes, each with those that it stands for here.
@@ -69,7 +80,13 @@ impl Foreign {
 }
 
 /// Judges the claims of a token whose signature is the issuer's.
-pub(super) fn read(payload: &str, trust: &Trust, policy: &Policy, now: Timestamp) -> Result<Foreign, TokenError> {
+pub(super) fn read(
+    payload: &str,
+    signer: Signer,
+    trust: &Trust,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Foreign, TokenError> {
     let claims: Read = serde_json::from_str(payload).map_err(TokenError::Claims)?;
     if claims.iss != trust.issuer {
         return Err(TokenError::Issuer);
@@ -93,6 +110,7 @@ pub(super) fn read(payload: &str, trust: &Trust, policy: &Policy, now: Timestamp
             Some(claim) => words(&claims.others, claim, false)?,
             None => Vec::new(),
         },
+        signer,
         not_before: claims.nbf.map_or(Ok(Timestamp::default()), timestamp)?,
         expires_at: timestamp(claims.exp)?,
     };

@@ -7,6 +7,7 @@
 //! Does not know: where the text comes from, tokens.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::PublicKeyComponents;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::algorithm::{Algorithm, Family};
+use super::claims::Signer;
 
 const LEAST_RSA_BITS: usize = 2048;
 
@@ -31,7 +33,7 @@ pub struct KeySet {
 pub(super) struct PublicKey {
     algorithm: Algorithm,
     /// Tells keys of one name apart.
-    material: Box<[u8]>,
+    material: Arc<[u8]>,
     key: ParsedPublicKey,
 }
 
@@ -92,6 +94,11 @@ impl KeySet {
         older.keys.iter().all(|(kid, keys)| keys.iter().all(|key| has(kid, key)))
     }
 
+    /// Whether the key that signed something is in this set.
+    pub(super) fn has(&self, signer: &Signer) -> bool {
+        self.keys.get(&*signer.kid).is_some_and(|keys| keys.iter().any(|key| key.material == signer.material))
+    }
+
     pub fn kids(&self) -> impl Iterator<Item = &str> {
         self.keys.keys().map(|kid| &**kid)
     }
@@ -133,6 +140,10 @@ impl KeySet {
 }
 
 impl PublicKey {
+    pub(super) fn signer(&self, kid: &str) -> Signer {
+        Signer { kid: kid.into(), material: Arc::clone(&self.material) }
+    }
+
     /// Whether `signature`, as it stood in a token, is by this key over exactly `message`.
     pub(super) fn verify(&self, message: &[u8], signature: &str) -> bool {
         // This engine refuses padding, white space and stray bits in the last character: one signature, one text.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::token::{Envelope, Policy, Timestamp, TokenError};
 
-use super::claims::{self, Foreign};
+use super::claims::{self, DIVIDER, Foreign};
 use super::{Algorithm, Issuer, Issuers};
 
 #[derive(Deserialize)]
@@ -37,6 +37,17 @@ impl Issuers {
         let claimed = envelope.claimed_issuer()?;
         let issuer = self.list.iter().find(|issuer| issuer.trust.issuer == claimed)?;
         Some(issuer.verify(&envelope, &header, policy, now))
+    }
+}
+
+impl Issuers {
+    /// Whether the key that signed a token is still in force.
+    pub fn still_verifies(&self, foreign: &Foreign) -> bool {
+        let issued_by = |issuer: &&Issuer| {
+            let rest = foreign.subject.as_str().strip_prefix(issuer.trust.issuer.as_str());
+            rest.is_some_and(|rest| rest.starts_with(DIVIDER))
+        };
+        self.list.iter().find(issued_by).is_some_and(|issuer| issuer.keys.load().has(&foreign.signer))
     }
 }
 
@@ -67,7 +78,7 @@ impl Issuer {
         };
         let key = key.ok_or(TokenError::Algorithm)?;
         let payload = envelope.payload(|message, signature| key.verify(message, signature))?;
-        claims::read(&payload, &self.trust, policy, now)
+        claims::read(&payload, key.signer(kid), &self.trust, policy, now)
     }
 }
 

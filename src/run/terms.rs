@@ -26,7 +26,10 @@ use crate::profile::oauth::{Metadata, Places};
 use crate::store::{Caps, Fsync};
 use crate::token::{Lifetimes, Policy, Scopes};
 use crate::upstream::headers::Authorization;
-use crate::upstream::{Address, Terms};
+use crate::upstream::{Address, Terms, Tunnels, WEBSOCKET};
+
+/// So long that nobody waits for it.
+const NEVER: Duration = Duration::from_hours(24 * 3650);
 
 pub(super) fn policy(config: &Config) -> Policy {
     let (token, form, oauth) = (&config.token, &config.profiles.form, &config.profiles.oauth);
@@ -264,6 +267,7 @@ pub(super) fn bounds(config: &Config) -> Bounds {
         headers: limits.max_headers,
         header_bytes: limits.max_header_bytes,
         uri_bytes: limits.max_uri_bytes,
+        extended_connect: websockets(config),
         body_bytes: limits.max_body_bytes,
         body_timeout: limits.header_timeout,
     }
@@ -284,6 +288,7 @@ pub(super) fn shift(config: &Config) -> Shift {
             headers: limits.max_headers * 2,
             header_bytes: limits.max_header_bytes * 2,
             h2_streams: limits.max_h2_streams,
+            extended_connect: websockets(config),
         },
         max_connections: limits.max_connections,
         max_connections_per_address: limits.max_connections_per_address,
@@ -294,14 +299,24 @@ pub(super) fn shift(config: &Config) -> Shift {
     }
 }
 
-/// Often enough for the shortest deadline, and rarely enough that an idle gate is asleep.
+fn websockets(config: &Config) -> bool {
+    config.upstream.upgrades.iter().any(|protocol| protocol.eq_ignore_ascii_case(WEBSOCKET))
+}
+
+fn tunnel_idle_timeout(config: &Config) -> Option<Duration> {
+    Some(config.limits.tunnel_idle_timeout).filter(|timeout| !timeout.is_zero())
+}
+
+/// Often enough for the shortest deadline, and for what was revoked to end within a second, also at a replica that has to
+/// read of it first; rarely enough that an idle gate is asleep.
 fn round(config: &Config) -> Duration {
     let (limits, upstream) = (&config.limits, &config.upstream);
     let client =
         limits.first_byte_timeout.min(limits.header_timeout).min(limits.idle_timeout).min(limits.stall_timeout);
     let kept = if upstream.keepalive.is_zero() { upstream.idle_timeout } else { upstream.keepalive };
-    let shortest = client.min(upstream.first_byte_timeout).min(upstream.idle_timeout).min(kept);
-    (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    let upstream = upstream.first_byte_timeout.min(upstream.idle_timeout).min(kept);
+    let shortest = client.min(upstream).min(tunnel_idle_timeout(config).unwrap_or(NEVER));
+    (shortest / 4).clamp(Duration::from_millis(10), Duration::from_millis(500))
 }
 
 pub(super) fn upstream(config: &Config) -> Terms {
@@ -319,6 +334,9 @@ pub(super) fn upstream(config: &Config) -> Terms {
         keepalive: upstream.keepalive,
         most_idle: config.limits.upstream_idle_connections,
         own_cookie: own_cookie(config),
+        upgrades: upstream.upgrades.clone().into(),
+        tunnels: Tunnels::new(config.limits.max_tunnels),
+        tunnel_idle_timeout: tunnel_idle_timeout(config).unwrap_or(NEVER),
     }
 }
 
@@ -383,11 +401,13 @@ mod tests {
             |config| config.upstream.first_byte_timeout = Duration::from_millis(400),
             |config| config.upstream.idle_timeout = Duration::from_millis(400),
             |config| config.upstream.keepalive = Duration::from_millis(400),
+            |config| config.limits.tunnel_idle_timeout = Duration::from_millis(400),
         ] {
             assert_eq!(rounds(change), short / 4);
         }
-        assert_eq!(rounds(|_| {}), Duration::from_secs(1));
-        assert_eq!(rounds(|config| config.upstream.keepalive = Duration::ZERO), Duration::from_secs(1));
+        assert_eq!(rounds(|_| {}), Duration::from_millis(500));
+        assert_eq!(rounds(|config| config.upstream.keepalive = Duration::ZERO), Duration::from_millis(500));
+        assert_eq!(rounds(|config| config.limits.tunnel_idle_timeout = Duration::ZERO), Duration::from_millis(500));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{SeqAccess, Visitor};
@@ -79,6 +80,8 @@ pub struct Verified {
     pub scopes: Scopes,
     pub roles: Vec<String>,
     pub id: TokenId,
+    /// The key that signed it.
+    pub kid: Arc<str>,
     pub issued_at: Timestamp,
     pub not_before: Timestamp,
     pub expires_at: Timestamp,
@@ -156,6 +159,7 @@ pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> R
         scopes: claims.scopes,
         roles: claims.roles,
         id: claims.jti.parse().map_err(|_| TokenError::Kind)?,
+        kid: Arc::clone(key.kid()),
         issued_at: Timestamp::from_secs(claims.iat),
         not_before: Timestamp::from_secs(claims.nbf),
         expires_at: Timestamp::from_secs(claims.exp),

@@ -13,12 +13,16 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::download::Download;
+use super::tunnel::Tunnel;
+use super::waiting::Tether;
 
 /// A body this process sends to a client.
 pub enum Answer {
     /// Made here, whole.
     Own(Option<Bytes>),
     Relayed(Relay),
+    /// There is none: from here on the connection, or the stream, is a tunnel.
+    Switched(Box<Tunnel>),
 }
 
 /// An upstream's answer on its way through.
@@ -35,6 +39,14 @@ impl Answer {
 
     pub fn text(body: impl Into<Bytes>) -> Self {
         Self::Own(Some(body.into()))
+    }
+
+    /// Tells when an answer that is on its way may not go on; `None` if it is here as a whole.
+    pub fn tether(&self) -> Option<Tether> {
+        match self {
+            Self::Relayed(relay) => relay.download.as_ref().map(|download| download.tether()),
+            Self::Own(_) | Self::Switched(_) => None,
+        }
     }
 
     /// A short answer is there as a whole by now: then the connection is free before the client has the answer.
@@ -57,6 +69,7 @@ impl Body for Answer {
         match self.get_mut() {
             Self::Own(body) => Poll::Ready(body.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Relayed(relay) => relay.poll(context),
+            Self::Switched(_) => Poll::Ready(None),
         }
     }
 
@@ -64,6 +77,7 @@ impl Body for Answer {
         match self {
             Self::Own(body) => body.is_none(),
             Self::Relayed(relay) => relay.download.is_none(),
+            Self::Switched(_) => true,
         }
     }
 
@@ -74,6 +88,7 @@ impl Body for Answer {
                 let length = relay.download.as_ref().map_or(Some(0), |download| download.length());
                 length.map_or_else(SizeHint::default, SizeHint::with_exact)
             }
+            Self::Switched(_) => SizeHint::with_exact(0),
         }
     }
 }

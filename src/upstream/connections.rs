@@ -15,6 +15,8 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::timeout;
 
+use crate::token::Timestamp;
+
 use super::arrivals::Source;
 use super::waiting::{Lookout, Waiting};
 use super::{Terms, UpstreamError};
@@ -106,12 +108,12 @@ impl Connections {
         None
     }
 
-    /// Drops what has been idle for too long and gives up what keeps a request waiting for too long. To be called now and
-    /// then: how often is how late either may be.
-    pub(super) fn tidy(&self, now: Instant) {
+    /// Drops what has been idle for too long, gives up what keeps a request waiting for too long, and cuts what may not go
+    /// on at `time`. To be called now and then: how often is how late each may be.
+    pub(super) fn tidy(&self, now: Instant, time: Timestamp) {
         self.now.set(now);
         self.idle.borrow_mut().retain(|kept| now < kept.since + self.keepalive && is_quiet(&kept.stream));
-        self.open.borrow_mut().retain(|lookout| lookout.look(now));
+        self.open.borrow_mut().retain(|lookout| lookout.look(now, time));
     }
 }
 
@@ -141,11 +143,16 @@ impl Lease {
 
     /// A further wait of this exchange.
     pub(super) fn watched(&self) -> Waiting {
-        self.home.watched()
+        self.home.watched().bound_like(&self.waiting)
     }
 
     pub(super) fn give_back(self) {
         let Source::Whole(stream) = self.source else { return };
+        // Cut in its last moment: whoever came next would be cut for it.
+        if self.waiting.is_cut() {
+            return;
+        }
+        self.waiting.release();
         let mut idle = self.home.idle.borrow_mut();
         if idle.len() < self.home.most_idle {
             idle.push(Idle { stream, waiting: self.waiting, since: self.home.now.get() });

@@ -17,6 +17,7 @@ use super::connections::Lease;
 use super::framing::{Framing, Piece};
 use super::head::Sequel;
 use super::upload::Rest;
+use super::waiting::Tether;
 
 pub(super) struct Download {
     lease: Lease,
@@ -39,6 +40,9 @@ impl Download {
         patience: Duration,
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<Frame<Bytes>>, UpstreamError>> {
+        if self.lease.waiting.is_cut() {
+            return Poll::Ready(Err(UpstreamError::Ended));
+        }
         loop {
             match self.framing.take(&mut self.arrivals.bytes)? {
                 Piece::Data(data) => return Poll::Ready(Ok(Some(Frame::data(data)))),
@@ -58,7 +62,11 @@ impl Download {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(UpstreamError::Broken(error))),
                 Poll::Pending => {
                     ready!(self.lease.waiting.poll(patience, context));
-                    return Poll::Ready(Err(UpstreamError::AnswerTimeout));
+                    return Poll::Ready(Err(if self.lease.waiting.is_cut() {
+                        UpstreamError::Ended
+                    } else {
+                        UpstreamError::AnswerTimeout
+                    }));
                 }
             }
         }
@@ -72,6 +80,10 @@ impl Download {
             self.framing = Framing::Length(0);
             bytes.split_to(length)
         })
+    }
+
+    pub(super) fn tether(&self) -> Tether {
+        self.lease.waiting.tether()
     }
 
     /// Whether the body has ended.

@@ -8,13 +8,17 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, Response};
 
 use super::UpstreamError;
+use super::answer::Answer;
 use super::arrivals::{Arrivals, Source};
 use super::connections::Lease;
 use super::download::Download;
+use super::framing::Garbled;
 use super::head::{self, Head, Sequel};
+use super::tunnel::Tunnel;
+use super::upgrade::Offer;
 use super::upload::{Upload, UploadError, carry_on, discard};
 
 pub(super) struct Exchange {
@@ -25,19 +29,21 @@ pub(super) struct Exchange {
     arrivals: Arrivals,
     /// How much of a head had come when it was last found to be incomplete.
     incomplete: usize,
+    /// The change of protocol that the request offers.
+    offer: Option<Offer>,
 }
 
 impl Exchange {
-    pub(super) fn new(lease: Lease, upload: Upload) -> Self {
-        Self { lease, upload, refused: None, arrivals: Arrivals::new(), incomplete: 0 }
+    pub(super) fn new(lease: Lease, upload: Upload, offer: Option<Offer>) -> Self {
+        Self { lease, upload, refused: None, arrivals: Arrivals::new(), incomplete: 0, offer }
     }
 
     /// The request, if the upstream closed a connection that had served before, without a byte of an answer: it cannot
     /// have meant this request. `repeatable` says whether a request that has left may be sent once more.
-    pub(super) fn unanswered(self, repeatable: bool) -> Option<Upload> {
+    pub(super) fn unanswered(self, repeatable: bool) -> Option<(Upload, Option<Offer>)> {
         let mut upload = self.upload;
         let untouched = self.lease.reused && self.incomplete == 0 && (repeatable || !upload.has_begun());
-        (untouched && upload.rewind()).then_some(upload)
+        (untouched && upload.rewind()).then_some((upload, self.offer))
     }
 
     /// Sends the request and reads the head of the answer. `spare` is an empty map for its fields.
@@ -62,6 +68,18 @@ impl Exchange {
             if let Some(head) = self.read(to_head, spare)? {
                 return Poll::Ready(Ok(head));
             }
+        }
+    }
+
+    /// What is left to do once the upstream has changed the protocol. Nothing of the client's has left but the head.
+    pub(super) fn into_tunnel(self, head: Head, idle_timeout: Duration) -> Result<Response<Answer>, UpstreamError> {
+        let Self { lease, upload, arrivals, offer, .. } = self;
+        match (offer, lease.source) {
+            (Some(offer), Source::Whole(stream)) if upload.is_over() => {
+                let tunnel = Tunnel::new(stream, lease.waiting, arrivals.bytes, idle_timeout);
+                Ok(offer.accepted(head, tunnel))
+            }
+            _ => Err(Garbled("a change of protocol in the middle of a request").into()),
         }
     }
 
@@ -94,7 +112,7 @@ impl Exchange {
             self.incomplete = bytes.len();
             return Ok(None);
         }
-        let head = head::read(&mut self.arrivals.bytes, to_head, spare)?;
+        let head = head::read(&mut self.arrivals.bytes, to_head, self.offer.as_ref(), spare)?;
         // An interim answer may have gone, but something has come.
         self.incomplete = self.arrivals.bytes.len().max(1);
         Ok(head)
@@ -122,7 +140,9 @@ impl Exchange {
 
     fn wait(&mut self, patience: Duration, context: &Context<'_>) -> Poll<UpstreamError> {
         ready!(self.lease.waiting.poll(patience, context));
-        Poll::Ready(if self.upload.waits_for_client() {
+        Poll::Ready(if self.lease.waiting.is_cut() {
+            UpstreamError::Ended
+        } else if self.upload.waits_for_client() {
             UpstreamError::UploadTimeout
         } else {
             UpstreamError::AnswerTimeout

@@ -13,16 +13,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::HeaderValue;
+use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
+use crate::token::Timestamp;
+
 use super::answer::Answer;
-use super::connections::{Address, Connections};
+use super::connections::{Address, Connections, Lease};
 use super::exchange::Exchange;
 use super::framing::Garbled;
-use super::head::{self, Head};
+use super::head::{self, Content, Head};
 use super::headers::{Authorization, Forwarded, Identity, Origin, Vouched};
+use super::tunnel::Tunnels;
+use super::upgrade::Offer;
 use super::upload::Upload;
 
 /// How this worker reaches the upstream.
@@ -38,6 +43,12 @@ pub struct Terms {
     pub most_idle: usize,
     /// The name of a cookie that is the gate's alone and goes no further.
     pub own_cookie: Option<Arc<str>>,
+    /// Protocols that a client may change to.
+    pub upgrades: Arc<[String]>,
+    /// Those of all workers.
+    pub tunnels: Tunnels,
+    /// How long a tunnel may be silent in both directions.
+    pub tunnel_idle_timeout: Duration,
 }
 
 /// The proof that a request met its route's rule. Only the gateway's judge makes one.
@@ -68,6 +79,10 @@ pub enum UpstreamError {
     Upload(#[source] io::Error),
     #[error("the client kept its request back for too long")]
     UploadTimeout,
+    #[error("there are as many tunnels as there may be")]
+    TooManyTunnels,
+    #[error("whoever this was forwarded for is not admitted any more")]
+    Ended,
 }
 
 /// The other side, as one worker sees it.
@@ -117,42 +132,67 @@ impl Upstream {
         let authorization = self.authorization(permit);
         let own_cookie = self.terms.own_cookie.as_deref();
         let vouched = Vouched { identity, authorization, origin, forwarded, request_id, own_cookie };
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let content = Upload::content(&body);
-        let head = head::write(&parts.method, &target, content, &parts.headers, &vouched);
+        let offer = self.offer(&mut parts, content, permit)?;
+        let mut head = head::write(&parts.method, &target, content, &parts.headers, &vouched);
+        if let Some(offer) = &offer {
+            offer.write(&mut head);
+        }
         let upload = Upload::new(head, content, body);
         let (to_head, repeatable) = (parts.method == Method::HEAD, parts.method.is_idempotent());
         // Cleared, it has room for the answer's fields.
         let mut spare = parts.headers;
         spare.clear();
 
-        let mut exchange = Box::new(Exchange::new(self.connections.lease(!repeatable).await?, upload));
+        let lease = bound(self.connections.lease(!repeatable).await?, permit);
+        let mut exchange = Box::new(Exchange::new(lease, upload, offer));
         let patience = self.terms.first_byte_timeout;
         loop {
             let answer = poll_fn(|context| exchange.poll_head(to_head, &mut spare, patience, context)).await;
             match answer {
+                Ok((head, _)) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                    return exchange.into_tunnel(head, self.terms.tunnel_idle_timeout);
+                }
                 Ok((head, sequel)) => {
                     let idle_timeout = self.terms.idle_timeout;
                     let download = exchange.into_download(sequel, idle_timeout);
                     return Ok(response(head, Answer::relayed(download, idle_timeout)));
                 }
                 Err(broken @ UpstreamError::Broken(_)) => {
-                    let upload = exchange.unanswered(repeatable).ok_or(broken)?;
-                    *exchange = Exchange::new(Box::pin(self.connections.connect()).await?, upload);
+                    let (upload, offer) = exchange.unanswered(repeatable).ok_or(broken)?;
+                    let lease = bound(Box::pin(self.connections.connect()).await?, permit);
+                    *exchange = Exchange::new(lease, upload, offer);
                 }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Lets go of connections that nobody has used for a while, and gives up those that keep a request waiting for too
-    /// long. To be called now and then.
-    pub fn tidy(&self, now: Instant) {
-        self.connections.tidy(now);
+    /// The change of protocol that goes on with a request. What asks for none has nothing to pay.
+    fn offer(&self, parts: &mut Parts, content: Content, permit: &Permit) -> Result<Option<Offer>, UpstreamError> {
+        if parts.extensions.is_empty() || matches!(permit, Permit::HandedOver(_)) {
+            return Ok(None);
+        }
+        Offer::read(parts, content, &self.terms.upgrades, &self.terms.tunnels)
+    }
+
+    /// Lets go of connections that nobody has used for a while, gives up those that keep a request waiting for too long,
+    /// and cuts what may not go on at `time`. To be called now and then.
+    pub fn tidy(&self, now: Instant, time: Timestamp) {
+        self.connections.tidy(now, time);
     }
 }
 
-fn response(head: Head, answer: Answer) -> Response<Answer> {
+/// Ties what is sent over `lease` to whom it is sent for.
+fn bound(lease: Lease, permit: &Permit) -> Lease {
+    if let Permit::Admitted(identity) = permit {
+        lease.waiting.bind(Rc::clone(identity));
+    }
+    lease
+}
+
+pub(super) fn response(head: Head, answer: Answer) -> Response<Answer> {
     let mut response = Response::new(answer);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;

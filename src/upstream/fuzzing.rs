@@ -8,13 +8,13 @@ use super::head;
 
 pub fn answer(data: &[u8]) {
     let (mut whole, mut spare) = (Bytes::copy_from_slice(data), HeaderMap::new());
-    let read = head::read(&mut whole, false, &mut spare);
+    let read = head::read(&mut whole, false, None, &mut spare);
     let Ok(Some((head, sequel))) = read else { return };
     assert!(!head.status.is_informational());
     // Cut off before its end it is not there, and is no other one either.
     let used = data.len() - whole.len();
     let (mut cut, mut spare) = (Bytes::copy_from_slice(&data[..used - 1]), HeaderMap::new());
-    assert!(matches!(head::read(&mut cut, false, &mut spare), Ok(None)));
+    assert!(matches!(head::read(&mut cut, false, None, &mut spare), Ok(None)));
     follow(sequel.framing, whole);
 }
 

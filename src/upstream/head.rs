@@ -16,6 +16,7 @@ use hyper::ext::ReasonPhrase;
 
 use super::framing::{Framing, Garbled, Lengths};
 use super::headers::{self, Vouched};
+use super::upgrade::Offer;
 
 /// Limits of an answer's head: beyond what any API sends, and small enough to hold many.
 pub(super) const LONGEST: usize = 64 * 1024;
@@ -74,14 +75,15 @@ pub(super) struct Sequel {
     pub(super) persistent: bool,
 }
 
-/// Reads the head of a final answer off `arrived`, past informational ones. `None`: more has to arrive. `spare` is an
-/// empty map to fill.
+/// Reads the head of a final answer off `arrived`, past informational ones. `None`: more has to arrive. `offer` is the
+/// change of protocol that the request offered, `spare` an empty map to fill.
 ///
 /// # Errors
 /// When it cannot be read, or could be read in two ways.
 pub(super) fn read(
     arrived: &mut Bytes,
     to_head: bool,
+    offer: Option<&Offer>,
     spare: &mut HeaderMap,
 ) -> Result<Option<(Head, Sequel)>, Garbled> {
     loop {
@@ -96,8 +98,13 @@ pub(super) fn read(
         };
         let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Garbled("an odd status"))?;
         match status {
-            // Nobody asks for one: `Upgrade` does not cross.
-            StatusCode::SWITCHING_PROTOCOLS => return Err(Garbled("a change of protocol that nobody asked for")),
+            StatusCode::SWITCHING_PROTOCOLS => {
+                let offer = offer.ok_or(Garbled("a change of protocol that nobody asked for"))?;
+                offer.is_taken_by(&parsed)?;
+                let (head, _) = answer(&parsed, status, to_head, arrived, std::mem::take(spare))?;
+                let _ = arrived.split_to(length);
+                return Ok(Some((head, Sequel { framing: Framing::Length(0), persistent: false })));
+            }
             _ if status.is_informational() => {
                 let _ = arrived.split_to(length);
             }

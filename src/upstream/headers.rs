@@ -6,6 +6,7 @@
 //! route, nor in trailers; the upstream sees one `Authorization` at most, and one `Cookie`.
 //! Does not know: who was admitted, or why.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -13,6 +14,10 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
+
+use crate::token::Timestamp;
+
+use super::Bond;
 
 pub const X_AUTH_SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
 pub const X_AUTH_SCOPES: HeaderName = HeaderName::from_static("x-auth-scopes");
@@ -68,10 +73,11 @@ const PLANTED: [&str; 18] = [
 ];
 
 /// Who the request speaks for, ready to be sent. Made once per verified token.
-#[derive(Debug)]
 pub struct Identity {
     fields: Vec<u8>,
     by_token: bool,
+    /// What its streams hang on. `None`: on nothing.
+    bond: Option<Box<dyn Bond>>,
 }
 
 impl Identity {
@@ -104,18 +110,35 @@ impl Identity {
         let mut fields = Vec::with_capacity(192);
         write(&mut fields, &X_AUTH_SUBJECT, &HeaderValue::from_bytes(subject.as_bytes())?);
         write(&mut fields, &X_AUTH_SCOPES, &HeaderValue::from_str(scopes)?);
-        Ok(Self { fields, by_token: false })
+        Ok(Self { fields, by_token: false, bond: None })
     }
 
     /// Nobody yet: whoever is asking has to be judged by the gate that this goes to, which is told where from.
     pub fn handed_over(note: &HeaderValue) -> Self {
         let mut fields = Vec::with_capacity(192);
         write(&mut fields, &X_PORTCULLIS_VISITOR, note);
-        Self { fields, by_token: false }
+        Self { fields, by_token: false, bond: None }
+    }
+
+    /// The same, whose streams end with `bond`.
+    #[must_use]
+    pub fn bound(self, bond: Box<dyn Bond>) -> Self {
+        Self { bond: Some(bond), ..self }
     }
 
     pub fn by_token(&self) -> bool {
         self.by_token
+    }
+
+    /// Whether streams that are forwarded for it may go on at `now`.
+    pub(super) fn holds(&self, now: Timestamp) -> bool {
+        self.bond.as_ref().is_none_or(|bond| bond.holds(now))
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("by_token", &self.by_token).finish_non_exhaustive()
     }
 }
 

@@ -1,11 +1,13 @@
-//! The other side: connections to the API behind the gate, header hygiene, streaming.
+//! The other side: connections to the API behind the gate, header hygiene, streaming, tunnels.
 //!
-//! Guarantees: nothing is forwarded without a [`Permit`]; bodies are streamed in both directions; everything in this
+//! Guarantees: nothing is forwarded without a [`Permit`]; bodies are streamed in both directions; what lasts ends with its
+//! [`Bond`]; everything in this
 //! room belongs to one worker thread, so nothing in it is locked.
 //! Does not know: tokens, sessions, routes.
 
 mod answer;
 mod arrivals;
+mod bond;
 mod connections;
 mod download;
 mod exchange;
@@ -15,10 +17,16 @@ mod framing;
 pub mod fuzzing;
 mod head;
 pub mod headers;
+mod tunnel;
+mod upgrade;
 mod upload;
 mod waiting;
 
 pub use answer::Answer;
+pub use bond::Bond;
 pub use connections::Address;
 pub use forward::{Permit, Terms, Upstream, UpstreamError};
 pub use framing::Garbled;
+pub use tunnel::{Tunnel, TunnelEnd, Tunnels};
+pub use upgrade::WEBSOCKET;
+pub use waiting::Tether;

@@ -1,13 +1,17 @@
-//! How long an exchange with the upstream has been kept waiting.
+//! How long an exchange with the upstream has been kept waiting, and whether it may go on at all.
 //!
 //! Guarantees: an exchange costs a few stores and no timer: somebody looks now and then, and a deadline that begins with
-//! the first look is at most one round late; whatever moves starts it anew.
-//! Does not know: requests, answers, what is waited for.
+//! the first look is at most one round late; whatever moves starts it anew; one that was cut stays cut.
+//! Does not know: requests, answers, what is waited for, why a bond holds.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+
+use crate::token::Timestamp;
+
+use super::headers::Identity;
 
 /// The wait of one connection.
 #[derive(Debug, Default)]
@@ -21,19 +25,52 @@ struct State {
     since: Cell<Option<Instant>>,
     in_vain: Cell<bool>,
     task: RefCell<Option<Waker>>,
+    /// Whom it is for, while it has to end with them.
+    bound: RefCell<Option<Rc<Identity>>>,
+    cut: Cell<bool>,
 }
 
 /// Whoever looks at it now and then.
 pub(super) struct Lookout(Weak<State>);
+
+/// Tells whether the exchange behind an answer was cut, without holding on to it.
+#[derive(Clone, Debug)]
+pub struct Tether(Weak<State>);
 
 impl Waiting {
     pub(super) fn lookout(&self) -> Lookout {
         Lookout(Rc::downgrade(&self.0))
     }
 
-    /// Nothing can be done now. Ready once that has been so for `patience`; until then the task is woken for it.
+    pub(super) fn tether(&self) -> Tether {
+        Tether(Rc::downgrade(&self.0))
+    }
+
+    /// From now on it ends with the bond of `identity`.
+    pub(super) fn bind(&self, identity: Rc<Identity>) {
+        *self.0.bound.borrow_mut() = Some(identity);
+    }
+
+    /// The same bond as the other's.
+    pub(super) fn bound_like(self, other: &Self) -> Self {
+        *self.0.bound.borrow_mut() = other.0.bound.borrow().clone();
+        self
+    }
+
+    /// It is nobody's any more.
+    pub(super) fn release(&self) {
+        *self.0.bound.borrow_mut() = None;
+    }
+
+    /// Whether the bond has ended.
+    pub(super) fn is_cut(&self) -> bool {
+        self.0.cut.get()
+    }
+
+    /// Nothing can be done now. Ready once that has been so for `patience`, or the bond has ended; until then the task is
+    /// woken for it.
     pub(super) fn poll(&self, patience: Duration, context: &Context<'_>) -> Poll<()> {
-        if self.0.in_vain.get() {
+        if self.0.in_vain.get() || self.0.cut.get() {
             return Poll::Ready(());
         }
         self.0.patience.set(Some(patience));
@@ -54,9 +91,17 @@ impl Waiting {
 }
 
 impl Lookout {
-    /// Looks: a wait that has lasted too long is given up. Whether there is still a connection to look after.
-    pub(super) fn look(&self, now: Instant) -> bool {
+    /// Looks: a wait that has lasted too long is given up, and an exchange whose bond has ended is cut. Whether there is
+    /// still a connection to look after.
+    pub(super) fn look(&self, now: Instant, time: Timestamp) -> bool {
         let Some(state) = self.0.upgrade() else { return false };
+        let ended = state.bound.borrow().as_ref().is_some_and(|identity| !identity.holds(time));
+        if ended
+            && !state.cut.replace(true)
+            && let Some(task) = state.task.take()
+        {
+            task.wake();
+        }
         if let Some(patience) = state.patience.get() {
             match state.since.get() {
                 None => state.since.set(Some(now)),
@@ -73,11 +118,19 @@ impl Lookout {
     }
 }
 
+impl Tether {
+    pub fn is_cut(&self) -> bool {
+        self.0.upgrade().is_some_and(|state| state.cut.get())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::Bond;
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(4);
+    const TIME: Timestamp = Timestamp::from_secs(1);
 
     fn wait(waiting: &Waiting) -> Poll<()> {
         waiting.poll(PATIENCE, &Context::from_waker(Waker::noop()))
@@ -86,8 +139,8 @@ mod tests {
     #[track_caller]
     fn given_up(waiting: &Waiting, after: Duration, expected: bool) {
         let (lookout, start) = (waiting.lookout(), Instant::now());
-        assert!(lookout.look(start));
-        assert!(lookout.look(start + after));
+        assert!(lookout.look(start, TIME));
+        assert!(lookout.look(start + after, TIME));
         assert_eq!(wait(waiting).is_ready(), expected);
     }
 
@@ -113,10 +166,10 @@ mod tests {
     fn what_moves_starts_the_wait_anew() {
         let (waiting, start) = (Waiting::default(), Instant::now());
         assert!(wait(&waiting).is_pending());
-        waiting.lookout().look(start);
+        waiting.lookout().look(start, TIME);
         waiting.moved();
         assert!(wait(&waiting).is_pending());
-        waiting.lookout().look(start + PATIENCE);
+        waiting.lookout().look(start + PATIENCE, TIME);
         assert!(wait(&waiting).is_pending());
     }
 
@@ -125,8 +178,8 @@ mod tests {
         let waiting = Waiting::default();
         assert!(wait(&waiting).is_pending());
         let (lookout, start) = (waiting.lookout(), Instant::now());
-        lookout.look(start);
-        lookout.look(start + PATIENCE);
+        lookout.look(start, TIME);
+        lookout.look(start + PATIENCE, TIME);
         waiting.moved();
         assert!(wait(&waiting).is_pending());
     }
@@ -136,6 +189,31 @@ mod tests {
         let waiting = Waiting::default();
         let lookout = waiting.lookout();
         drop(waiting);
-        assert!(!lookout.look(Instant::now()));
+        assert!(!lookout.look(Instant::now(), TIME));
+    }
+
+    #[test]
+    fn an_exchange_is_cut_when_its_bond_ends_and_stays_so() {
+        struct Until(Timestamp);
+        impl Bond for Until {
+            fn holds(&self, now: Timestamp) -> bool {
+                now < self.0
+            }
+        }
+        let (waiting, start) = (Waiting::default(), Instant::now());
+        let identity = Identity::of_user("anna", "").unwrap().bound(Box::new(Until(Timestamp::from_secs(2))));
+        waiting.bind(Rc::new(identity));
+        let other = Waiting::default().bound_like(&waiting);
+        for lookout in [waiting.lookout(), other.lookout()] {
+            lookout.look(start, TIME);
+        }
+        assert!(!waiting.is_cut() && wait(&waiting).is_pending());
+        waiting.lookout().look(start, Timestamp::from_secs(2));
+        assert!(waiting.is_cut() && waiting.tether().is_cut());
+        waiting.moved();
+        assert!(wait(&waiting).is_ready());
+        other.release();
+        other.lookout().look(start, Timestamp::from_secs(2));
+        assert!(!other.is_cut() && wait(&other).is_pending());
     }
 }

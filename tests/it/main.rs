@@ -25,6 +25,7 @@ mod skew;
 mod smoke;
 mod start;
 mod store;
+mod streams;
 mod tokens;
 mod upstream;
 mod users;

@@ -13,6 +13,10 @@ use crate::token::tests::{T0, policy};
 
 const ISSUER: &str = "https://idp.example";
 
+fn signer() -> Signer {
+    Signer { kid: "key".into(), material: [7][..].into() }
+}
+
 fn trust() -> Trust {
     Trust {
         issuer: ISSUER.into(),
@@ -41,7 +45,7 @@ fn claims(different: &Value) -> Value {
 }
 
 fn judged(different: &Value, trust: &Trust) -> Result<Foreign, TokenError> {
-    read(&claims(different).to_string(), trust, &policy(), T0)
+    read(&claims(different).to_string(), signer(), trust, &policy(), T0)
 }
 
 #[track_caller]
@@ -89,7 +93,7 @@ fn what_looks_like_an_id_token_is_refused() {
 fn a_claim_that_stands_twice_is_refused() {
     for twice in ["\"sub\":\"bob\"", "\"exp\":1900000000", "\"aud\":\"x\""] {
         let text = claims(&json!({})).to_string().replacen('{', &format!("{{{twice},"), 1);
-        assert_eq!(read(&text, &trust(), &policy(), T0).unwrap_err().reason(), "token_claims", "{twice}");
+        assert_eq!(read(&text, signer(), &trust(), &policy(), T0).unwrap_err().reason(), "token_claims", "{twice}");
     }
 }
 

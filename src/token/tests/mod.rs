@@ -5,6 +5,7 @@
 
 mod verify;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -96,6 +97,7 @@ fn what_is_minted_verifies_with_every_algorithm() {
             scopes: session.granted.clone(),
             roles: Vec::new(),
             id: TokenId { session: session.id, generation: 0, kind: TokenKind::Access },
+            kid: Arc::clone(ring.current().kid()),
             issued_at: T0,
             not_before: T0,
             expires_at: T0 + policy.smsgate.access_ttl,

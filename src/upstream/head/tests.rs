@@ -59,7 +59,7 @@ fn read_in_steps(wire: &[u8], step: usize, to_head: bool) -> Result<Option<(Head
     let mut arrived = Bytes::new();
     for more in wire.chunks(step) {
         arrived = [&arrived[..], more].concat().into();
-        if let Some((head, sequel)) = read(&mut arrived, to_head, &mut HeaderMap::new())? {
+        if let Some((head, sequel)) = read(&mut arrived, to_head, None, &mut HeaderMap::new())? {
             return Ok(Some((head, sequel, arrived.to_vec())));
         }
     }

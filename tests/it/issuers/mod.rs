@@ -7,6 +7,7 @@ mod https;
 mod mock_server;
 mod provider;
 mod refused;
+mod streams;
 
 use serde_json::Value;
 

@@ -1,7 +1,25 @@
 //! The end of a key: when it is safe, and by force.
 
 use super::{before, key, keys, kid, listed, noticed, rotate};
-use crate::support::{Connection, Run, list, refresh, until};
+use crate::support::{Connection, Run, Start, Upstream, list, refresh, until};
+
+#[test]
+fn what_lasts_ends_with_the_key_of_its_token_unless_the_session_has_moved_on() {
+    let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n";
+    let gate = Start::before(Upstream::answering(|_| head.to_vec()).address).start();
+    let [lost, moved] = [(); 2].map(|()| gate.alice(&["messages:list"]));
+    let [mut ended, mut kept] = [&lost, &moved].map(|pair| {
+        let mut client = Connection::open(gate.address);
+        client.write(&gate.get("/3rdparty/v1/messages").bearer(&pair.field("access_token")).raw());
+        client.until(b"data: 1\n\n\r\n");
+        client
+    });
+    let [old, _] = rotate(&gate, &[]);
+    refresh(&gate, &moved).expect(200);
+    keys(&gate, &["retire", &old, "--force"]).expect(0);
+    assert_eq!(ended.rest(), b"");
+    kept.expect_silence();
+}
 
 #[test]
 fn a_key_that_is_needed_goes_by_force_alone_and_then_its_tokens_are_refused_at_once() {

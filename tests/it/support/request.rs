@@ -132,6 +132,38 @@ impl Connection {
         bytes
     }
 
+    /// The next bytes, up to and with `end`.
+    #[track_caller]
+    pub fn until(&mut self, end: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(end) {
+            bytes.extend(self.take(1));
+        }
+        bytes
+    }
+
+    /// Sends up to `length` bytes for as long as some are taken at least every second. How many were.
+    #[track_caller]
+    pub fn offer(&mut self, length: usize) -> usize {
+        super::offer(self.reader.get_ref(), length)
+    }
+
+    /// What reads from it.
+    pub fn reader(&mut self) -> &mut impl Read {
+        &mut self.reader
+    }
+
+    /// A second hand on the same socket, to write while the first one reads.
+    pub fn writer(&self) -> TcpStream {
+        self.reader.get_ref().try_clone().unwrap()
+    }
+
+    /// Holds the gate to sending nothing, for a while.
+    #[track_caller]
+    pub fn expect_silence(&mut self) {
+        silence(&mut self.reader);
+    }
+
     /// All bytes until the gate closes the connection, in order or not.
     #[track_caller]
     pub fn rest(&mut self) -> Vec<u8> {
@@ -244,6 +276,17 @@ impl Answer {
         assert_eq!(status == 401, answer.header("www-authenticate").is_some() && status == 401);
         answer
     }
+}
+
+/// Holds the other side to sending nothing, for a while.
+#[track_caller]
+pub(super) fn silence(reader: &mut BufReader<TcpStream>) {
+    reader.get_ref().set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    match reader.fill_buf() {
+        Ok(bytes) => panic!("{} bytes came: {:?}", bytes.len(), String::from_utf8_lossy(bytes)),
+        Err(error) => assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}"),
+    }
+    reader.get_ref().set_read_timeout(Some(Duration::from_secs(20))).unwrap();
 }
 
 /// What comes until the other side closes the connection, in order or not; silence is neither.

@@ -1,24 +1,26 @@
 //! An upstream that a test plays by hand, byte for byte.
 
 use std::io::{BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::request::until_closed;
+use super::request::{silence, until_closed};
 use super::until;
 use super::upstream::{Seen, read_head, read_request};
 
 /// Listens; what happens on each connection is the test's to say.
+#[derive(Clone)]
 pub struct Scripted {
     pub address: SocketAddr,
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
 }
 
 impl Scripted {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        Self { address: listener.local_addr().unwrap(), listener }
+        Self { address: listener.local_addr().unwrap(), listener: Arc::new(listener) }
     }
 
     /// The next connection that the gate opens.
@@ -66,6 +68,28 @@ impl Leg {
         let mut bytes = vec![0; length];
         self.reader.read_exact(&mut bytes).unwrap();
         bytes
+    }
+
+    /// Holds the gate to sending nothing, for a while.
+    #[track_caller]
+    pub fn expect_silence(&mut self) {
+        silence(&mut self.reader);
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn end(&mut self) {
+        self.reader.get_ref().shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// A second hand on the same socket, to write while the first one reads.
+    pub fn writer(&self) -> TcpStream {
+        self.reader.get_ref().try_clone().unwrap()
+    }
+
+    /// Everything up to where the gate says that it has no more.
+    #[track_caller]
+    pub fn rest(&mut self) -> Vec<u8> {
+        until_closed(&mut self.reader)
     }
 
     /// Sends bytes; the gate may have closed the connection over what came before.

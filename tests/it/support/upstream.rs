@@ -122,7 +122,7 @@ pub(super) fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
 }
 
 /// A request up to its body.
-pub(super) fn read_head(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
+pub fn read_head(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     let first = line(reader)?;
     let mut words = first.split(' ');
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
