@@ -7,8 +7,8 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::issuer::{Algorithm, KeySet};
-use crate::keys::{self, KeyRing};
+use crate::issuer::KeySet;
+use crate::keys::{Algorithm, KeyRing};
 use crate::profile::Fields;
 use crate::profile::oauth::ClientFields;
 use crate::token::{
@@ -64,7 +64,7 @@ static ISSUED: LazyLock<Issued> = LazyLock::new(issued);
 
 #[expect(clippy::expect_used, reason = "nothing can be tried out without")]
 fn issued() -> Issued {
-    let ring = KeyRing::in_memory(keys::Algorithm::HS256).expect("a key");
+    let ring = KeyRing::in_memory(Algorithm::HS256).expect("a key");
     let hour = Duration::from_hours(1);
     let lifetimes = Lifetimes { access_ttl: hour, refresh_ttl: hour };
     let policy = Policy {

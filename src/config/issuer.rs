@@ -18,7 +18,8 @@ use super::reader::Reader;
 use super::route;
 use super::shape;
 use super::token::{self, Token};
-use crate::issuer::{Algorithm, DIVIDER, Endpoint, Source};
+use crate::issuer::{DIVIDER, Endpoint, Source};
+use crate::keys::Algorithm;
 use crate::token::{TOKENS_MANAGE, TOKENS_REFRESH};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -64,8 +65,7 @@ impl Issuer {
         let file = r.optional_path(&key("jwks_file"));
         let ca_file = r.optional_path(&key("ca_file"));
         let audience = r.list(&key("audience"), token::name);
-        let algorithms =
-            r.list(&key("algorithms"), |text| text.parse::<Algorithm>().map_err(|error| error.to_string()));
+        let algorithms = r.list(&key("algorithms"), algorithm);
         let scopes_claim = r.parsed(&key("scopes_claim"), "scope".into(), token::name);
         let roles_claim = r.optional_parsed(&key("roles_claim"), token::name);
         let scopes = read_scopes(r, &key("scopes"));
@@ -116,6 +116,13 @@ fn name(text: &str) -> Result<String, String> {
         return Err(format!("must not contain `{DIVIDER}` or blanks"));
     }
     token::name(text)
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, String> {
+    Algorithm::asymmetric().find(|known| known.as_str() == text).ok_or_else(|| {
+        let known: Vec<_> = Algorithm::asymmetric().map(Algorithm::as_str).collect();
+        format!("{} is not one of {}: another issuer's keys are public", quoted(text), known.join(", "))
+    })
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, String> {

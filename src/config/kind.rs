@@ -215,7 +215,7 @@ fn within<T: PartialOrd>(
     }
 }
 
-fn read_path(value: &Value, _: bool) -> Result<PathBuf, String> {
+pub(super) fn read_path(value: &Value, _: bool) -> Result<PathBuf, String> {
     match shape::text(value)? {
         path if path.is_empty() => Err("must not be empty".into()),
         path if path.contains('\0') => Err("must not contain NUL".into()),
@@ -223,7 +223,7 @@ fn read_path(value: &Value, _: bool) -> Result<PathBuf, String> {
     }
 }
 
-fn read_secret(path: &Path) -> Result<Secret, String> {
+pub(super) fn read_secret(path: &Path) -> Result<Secret, String> {
     /// No secret is larger; the limit keeps a wrong path such as a device from filling memory.
     const LARGEST: u64 = 64 << 10;
     let mut bytes = zeroize::Zeroizing::new(Vec::new());

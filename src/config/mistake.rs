@@ -20,6 +20,8 @@ pub enum Place {
     Variable(String),
     /// The command line's setting of this dotted key.
     Flag(String),
+    /// Written nowhere: the default that the choice of this key makes.
+    Preset(&'static str),
     /// Written nowhere: the built-in default.
     Default,
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Place {
             Self::Line { path, line, .. } => write!(f, "{}:{line}", path.display()),
             Self::Variable(name) => f.write_str(name),
             Self::Flag(key) => write!(f, "--set {key}"),
+            Self::Preset(key) => f.write_str(key),
             Self::Default => f.write_str("default"),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Guarantees: [`load`] yields either a [`Config`] in which every value has its type, its range and no contradiction,
 //! or every mistake at once, each with its place. No secret appears in a mistake, in `Debug`, or in what is printed.
-//! Does not know: any running thing. It binds no port and opens no key; rooms receive their own section.
+//! Does not know: any running thing. It binds no port and makes nothing; rooms receive their own section.
 //!
 //! A configuration is parsed twice. First what was written (`file`, `environment`, `written`), then what is trusted:
 //! each section below asks the `reader` for its keys. A key is known because a section asks for it; there is no other
@@ -31,6 +31,7 @@ mod shape;
 mod signing_secret;
 mod store;
 mod token;
+mod token_keys;
 mod upstream;
 mod written;
 
@@ -55,7 +56,8 @@ pub use self::routes::{BasicAuth, DeviceRegistration, Errors, Preset, Routes, Un
 pub use self::secret::Secret;
 pub use self::server::Server;
 pub use self::store::{Fsync, RecordAddresses, Store, StoreKind};
-pub use self::token::{KeySource, Token, TokenType};
+pub use self::token::{KeySource, Lifetimes, Token, TokenType};
+pub use self::token_keys::TokenKey;
 pub use self::upstream::{Credentials, Origin, Upstream};
 pub use crate::keys::Algorithm;
 

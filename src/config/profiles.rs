@@ -67,18 +67,25 @@ const PATHS: [&str; 6] = [
     "profiles.oauth.introspect_path",
 ];
 
+const LIFETIMES: [&str; 4] = [
+    "profiles.form.access_ttl",
+    "profiles.form.refresh_ttl",
+    "profiles.oauth.access_ttl",
+    "profiles.oauth.refresh_ttl",
+];
+
 impl Profiles {
     pub(super) fn read(r: &mut Reader, token: &Token) -> Self {
         let smsgate = SmsgateProfile { enabled: r.flag("profiles.smsgate.enabled", true) };
-        let lifetime = Duration::from_secs(1)..=TEN_YEARS;
+        let (lifetime, preset) = (Duration::from_secs(1)..=TEN_YEARS, token.lifetimes);
         let form = FormProfile {
             enabled: r.flag("profiles.form.enabled", false),
             login_path: r.parsed(PATHS[0], "/login".into(), endpoint),
             refresh_path: r.parsed(PATHS[1], "/refresh".into(), endpoint),
             logout_path: r.parsed(PATHS[2], "/logout".into(), endpoint),
             realm: r.parsed("profiles.form.realm", "User Login".into(), realm),
-            access_ttl: r.seconds("profiles.form.access_ttl", Duration::from_mins(5), lifetime.clone()),
-            refresh_ttl: r.seconds("profiles.form.refresh_ttl", Duration::from_hours(168), lifetime.clone()),
+            access_ttl: r.seconds(LIFETIMES[0], preset.access(Duration::from_mins(5)), lifetime.clone()),
+            refresh_ttl: r.seconds(LIFETIMES[1], preset.refresh(Duration::from_hours(168)), lifetime.clone()),
             cookie: read_cookie(r),
         };
         let oauth = OauthProfile {
@@ -88,9 +95,10 @@ impl Profiles {
             introspect_path: r.parsed(PATHS[5], "/oauth/introspect".into(), endpoint),
             password_grant: r.flag("profiles.oauth.password_grant", false),
             issuer_url: r.optional_parsed("profiles.oauth.issuer_url", issuer_url),
-            access_ttl: r.seconds("profiles.oauth.access_ttl", Duration::from_mins(15), lifetime.clone()),
-            refresh_ttl: r.seconds("profiles.oauth.refresh_ttl", Duration::from_hours(720), lifetime),
+            access_ttl: r.seconds(LIFETIMES[2], preset.access(Duration::from_mins(15)), lifetime.clone()),
+            refresh_ttl: r.seconds(LIFETIMES[3], preset.refresh(Duration::from_hours(720)), lifetime),
         };
+        preset.tell(r, &LIFETIMES);
         let paths = [
             &form.login_path,
             &form.refresh_path,

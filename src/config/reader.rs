@@ -95,6 +95,15 @@ impl Reader {
         self.settings.push(Setting { key: key.into(), value, source });
     }
 
+    /// Says of those of `keys` that were not written that the choice of `preset` made their defaults.
+    pub(super) fn preset(&mut self, preset: &'static str, keys: &[&str]) {
+        for setting in self.settings.iter_mut().filter(|setting| keys.contains(&&*setting.key)) {
+            if setting.source == Place::Default {
+                setting.source = Place::Preset(preset);
+            }
+        }
+    }
+
     /// A mistake about `key` that stands at `at`, the key itself or one element of its list.
     pub(super) fn mistake_in(&mut self, key: &str, at: &str, text: String) {
         self.mistaken.insert(key.into());

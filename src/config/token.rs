@@ -1,7 +1,7 @@
 //! `[token]`: the tokens that the gate issues and accepts.
 //!
 //! Guarantees: lifetimes nest, and a key is given in the one way that its algorithm takes, with no feeble secret.
-//! Does not know: key files (the keys room opens them), claims and sessions.
+//! Does not know: the key files of data_dir (the keys room opens them), claims and sessions.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use super::quantity;
 use super::reader::Reader;
 use super::secret::Secret;
 use super::signing_secret;
+use super::token_keys::TokenKey;
 use crate::keys::Algorithm;
 use crate::token::{AccessOverlap, OnReuse};
 
@@ -28,6 +29,7 @@ pub struct Token {
     pub token_type: TokenType,
     /// How far clocks may differ, in whole seconds.
     pub leeway: Duration,
+    pub lifetimes: Lifetimes,
     /// An access token's lifetime if none is asked for; whole seconds, like all lifetimes here.
     pub access_ttl: Duration,
     /// The longest that can be asked for.
@@ -56,6 +58,42 @@ pub enum KeySource {
         algorithm: Algorithm,
         path: PathBuf,
     },
+    /// The `[[token.keys]]` tables in the order of the file; exactly one is current.
+    Several(Vec<TokenKey>),
+}
+
+/// What lifetimes are if they are not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetimes {
+    /// As each profile has them.
+    Standard,
+    /// As for a bank: five minutes, and an hour without use.
+    Strict,
+}
+
+impl Lifetimes {
+    /// The default of an access token's lifetime, which is `standard` otherwise.
+    pub(super) fn access(self, standard: Duration) -> Duration {
+        match self {
+            Self::Standard => standard,
+            Self::Strict => Duration::from_mins(5),
+        }
+    }
+
+    /// Likewise of a session that is not refreshed.
+    pub(super) fn refresh(self, standard: Duration) -> Duration {
+        match self {
+            Self::Standard => standard,
+            Self::Strict => Duration::from_hours(1),
+        }
+    }
+
+    /// Says where the defaults of `keys` come from.
+    pub(super) fn tell(self, r: &mut Reader, keys: &[&str]) {
+        if self != Self::Standard {
+            r.preset(LIFETIMES, keys);
+        }
+    }
 }
 
 /// The `typ` of an access token's header.
@@ -71,6 +109,10 @@ const SECRET: &str = "token.secret";
 const SECRET_FILE: &str = "token.secret_file";
 const KEY_FILE: &str = "token.key_file";
 const ALGORITHM: &str = "token.algorithm";
+const LIFETIMES: &str = "token.lifetimes";
+const ACCESS_TTL: &str = "token.access_ttl";
+const ACCESS_TTL_MAX: &str = "token.access_ttl_max";
+const REFRESH_TTL: &str = "token.refresh_ttl";
 
 impl Token {
     pub(super) fn read(r: &mut Reader) -> Self {
@@ -80,30 +122,47 @@ impl Token {
         let audience = r.list("token.audience", name);
         let algorithm =
             r.parsed(ALGORITHM, Algorithm::HS256, |text| text.parse::<Algorithm>().map_err(|error| error.to_string()));
-        let token = Self {
+        let key = read_key(r, algorithm);
+        let token_type = r.choice("token.type", TokenType::AtJwt);
+        let leeway = r.seconds("token.leeway", Duration::from_secs(30), Duration::ZERO..=five_minutes);
+        let lifetimes = r.choice(LIFETIMES, Lifetimes::Standard);
+        let quarter = lifetimes.access(Duration::from_mins(15));
+        let hour = lifetimes.access(Duration::from_hours(1));
+        let month = lifetimes.refresh(Duration::from_hours(720));
+        let mut token = Self {
             issuer,
             audience,
             algorithm,
-            key: read_key(r, algorithm),
-            token_type: r.choice("token.type", TokenType::AtJwt),
-            leeway: r.seconds("token.leeway", Duration::from_secs(30), Duration::ZERO..=five_minutes),
-            access_ttl: r.seconds("token.access_ttl", Duration::from_mins(15), lifetime.clone()),
-            access_ttl_max: r.seconds("token.access_ttl_max", Duration::from_hours(1), lifetime.clone()),
-            refresh_ttl: r.seconds("token.refresh_ttl", Duration::from_hours(720), lifetime.clone()),
+            key,
+            token_type,
+            leeway,
+            lifetimes,
+            access_ttl: r.seconds(ACCESS_TTL, quarter, lifetime.clone()),
+            access_ttl_max: r.seconds(ACCESS_TTL_MAX, hour, lifetime.clone()),
+            refresh_ttl: r.seconds(REFRESH_TTL, month, lifetime.clone()),
             session_ttl: r.seconds("token.session_ttl", Duration::from_hours(8760), lifetime),
             access_overlap: r.parsed("token.access_overlap", AccessOverlap::For(Duration::from_secs(30)), overlap),
             retry_window: r.seconds("token.retry_window", Duration::ZERO, Duration::ZERO..=five_minutes),
             on_reuse: r.choice("token.on_reuse", OnReuse::Session),
         };
+        lifetimes.tell(r, &[ACCESS_TTL, ACCESS_TTL_MAX, REFRESH_TTL]);
         let nested = [
-            ("token.access_ttl", token.access_ttl, "token.access_ttl_max", token.access_ttl_max),
-            ("token.access_ttl", token.access_ttl, "token.refresh_ttl", token.refresh_ttl),
-            ("token.refresh_ttl", token.refresh_ttl, "token.session_ttl", token.session_ttl),
+            (ACCESS_TTL, token.access_ttl, ACCESS_TTL_MAX, token.access_ttl_max),
+            (ACCESS_TTL, token.access_ttl, REFRESH_TTL, token.refresh_ttl),
+            (REFRESH_TTL, token.refresh_ttl, "token.session_ttl", token.session_ttl),
         ];
         for (inner, shorter, outer, longer) in nested {
             let (short, long) = (quantity::show_duration(&shorter), quantity::show_duration(&longer));
             let text = format!("{inner} ({short}) must not be longer than {outer} ({long})");
             r.contradiction_if(shorter > longer, &[inner, outer], text);
+        }
+        // Last, because these tables must follow the section's own keys.
+        let keys = TokenKey::read_all(r);
+        if !keys.is_empty() {
+            let single = r.given(&[SECRET, SECRET_FILE, KEY_FILE]);
+            let text = "contradicts [[token.keys]]: leave one of them out";
+            r.contradiction_if(token.key != KeySource::Ring, &[single], text);
+            token.key = KeySource::Several(keys);
         }
         token
     }
@@ -177,6 +236,10 @@ impl fmt::Display for AccessOverlap {
 
 impl Choice for TokenType {
     const NAMES: &'static [(&'static str, Self)] = &[("at+jwt", Self::AtJwt), ("JWT", Self::Jwt)];
+}
+
+impl Choice for Lifetimes {
+    const NAMES: &'static [(&'static str, Self)] = &[("standard", Self::Standard), ("strict", Self::Strict)];
 }
 
 impl Choice for OnReuse {

@@ -18,7 +18,8 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::algorithm::{Algorithm, Family};
+use crate::keys::{Algorithm, Family};
+
 use super::claims::Signer;
 
 const LEAST_RSA_BITS: usize = 2048;
@@ -124,7 +125,9 @@ impl KeySet {
         };
         let mut keys = Vec::new();
         for algorithm in algorithms.iter().copied().filter(|algorithm| fits(&algorithm)) {
-            let key = ParsedPublicKey::new(algorithm.verification(), &material).map_err(|_| "cannot be read")?;
+            // Each has one: a secret is of no family that a set is read for.
+            let verification = algorithm.verification().ok_or("is symmetric")?;
+            let key = ParsedPublicKey::new(verification, &material).map_err(|_| "cannot be read")?;
             keys.push(PublicKey { algorithm, material: material.clone().into(), key });
         }
         if keys.is_empty() {

@@ -7,7 +7,6 @@
 //!
 //! [`Issuers::verify`] is what a request meets; [`Fetching`] is the thread.
 
-mod algorithm;
 mod claims;
 mod fetch;
 mod fetching;
@@ -24,7 +23,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
-pub use algorithm::{Algorithm, UnfitAlgorithm};
+use crate::keys::Algorithm;
+
 pub use claims::{DIVIDER, Foreign, ScopeMap};
 pub use fetch::FetchError;
 pub use fetching::Fetching;
@@ -39,7 +39,7 @@ pub struct Trust {
     pub issuer: String,
     /// A token has to name one of these; never empty.
     pub audience: Vec<String>,
-    /// Never empty.
+    /// Never empty, and none that takes a secret: then whoever has the issuer's published key could sign.
     pub algorithms: Vec<Algorithm>,
     pub scopes_claim: String,
     pub roles_claim: Option<String>,

@@ -9,10 +9,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::keys::Algorithm;
 use crate::token::{Envelope, Policy, Timestamp, TokenError};
 
 use super::claims::{self, DIVIDER, Foreign};
-use super::{Algorithm, Issuer, Issuers};
+use super::{Issuer, Issuers};
 
 #[derive(Deserialize)]
 struct Header {

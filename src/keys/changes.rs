@@ -24,8 +24,9 @@ pub struct KeyEntry {
     pub kid: Arc<str>,
     pub algorithm: Algorithm,
     pub state: State,
-    pub created: Timestamp,
-    /// When it came into its state, if that is known; of a retiring key it always is.
+    /// Not known of a key of the configuration.
+    pub created: Option<Timestamp>,
+    /// When it came into its state, if that is known; of a retiring key of the ring it always is.
     pub since: Option<Timestamp>,
 }
 
@@ -167,7 +168,7 @@ fn entries(keys: &[(PathBuf, KeyFile)]) -> Vec<KeyEntry> {
         kid: file.key.kid().clone(),
         algorithm: file.key.algorithm(),
         state: file.state,
-        created: file.created,
+        created: Some(file.created),
         since: file.since,
     };
     let mut entries: Vec<_> = keys.iter().map(entry).collect();

@@ -18,6 +18,16 @@ pub enum KeyError {
     File { path: PathBuf, problem: FileProblem },
     #[error("token.secret: {0}")]
     Secret(BadKey),
+    #[error("token.keys: {0}")]
+    Given(BadKey),
+    #[error("token.keys: none of the keys has state = \"current\", so nothing could be signed")]
+    NoneGivenIsCurrent,
+    #[error(
+        "{}: the refresh key of a key that has joined the configuration is not there yet; the gate that keeps the \
+         sessions makes it when it starts with the same [[token.keys]]",
+        path.display()
+    )]
+    Joining { path: PathBuf },
     #[error(
         "{}: there are sessions but {missing}; restore it from a backup, or, if it is lost, move the files of the store \
          away, after which everybody signs in again",
@@ -44,6 +54,8 @@ pub enum KeyError {
 pub enum Missing {
     SigningKey,
     RefreshKey,
+    /// The refresh key of a key that can have signed nothing yet, as it has come beside others.
+    Joining,
     Fingerprint,
 }
 
@@ -55,6 +67,7 @@ impl fmt::Display for Missing {
                 "no refresh key for the configured signing key, and no refresh token of theirs could be verified with \
                  a fresh one"
             }
+            Self::Joining => "no refresh key for a signing key that has joined the configured ones",
             Self::Fingerprint => "no fingerprint key, and with a fresh one every password would look changed",
         })
     }
@@ -95,7 +108,7 @@ pub enum BadKey {
     )]
     ShortSecret { algorithm: Algorithm, bytes: usize, needed: usize },
     /// The classic confusion: a public key, which everybody knows, taken as HMAC secret.
-    #[error("this is a PEM text, not a secret for {0}; for a private key set token.algorithm and token.key_file")]
+    #[error("this is a PEM text, not a secret for {0}; a private key needs another algorithm and a file")]
     PemAsSecret(Algorithm),
     #[error("{0} signs with a private key, not with a secret; set token.key_file")]
     NeedsPrivateKey(Algorithm),
@@ -128,7 +141,7 @@ pub enum Notice {
     Created { path: PathBuf, kid: Arc<str>, algorithm: Algorithm },
     /// A key file of ours that the group may read: normal on a Kubernetes volume with `fsGroup`.
     GroupReadable { path: PathBuf, mode: u32 },
-    /// `token.key_file` can be read by every user of this machine.
+    /// A key file of the configuration can be read by every user of this machine.
     OpenToAll { path: PathBuf, mode: u32 },
     /// `token.algorithm` names another algorithm than the current key's.
     AlgorithmKept { kid: Arc<str>, algorithm: Algorithm, configured: Algorithm },
@@ -153,7 +166,7 @@ impl fmt::Display for Notice {
                 write!(f, "{}: mode {mode:04o} lets a group in; 0600 is enough", path.display())
             }
             Self::OpenToAll { path, mode } => {
-                write!(f, "{}: mode {mode:04o} lets every user of this machine read a private key", path.display())
+                write!(f, "{}: mode {mode:04o} lets every user of this machine read a signing key", path.display())
             }
             Self::AlgorithmKept { kid, algorithm, configured } => write!(
                 f,

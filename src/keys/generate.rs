@@ -8,7 +8,10 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+    Ed25519KeyPair, RsaKeyPair,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
@@ -38,16 +41,24 @@ pub fn generate(algorithm: Algorithm) -> Result<Zeroizing<String>, GenerateError
         Algorithm::HS256 => secret::<32>(),
         Algorithm::HS384 => secret::<48>(),
         Algorithm::HS512 => secret::<64>(),
-        Algorithm::ES256 => {
-            Ok(pem::write(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?.to_pkcs8v1()?.as_ref()))
-        }
-        Algorithm::RS256 => {
+        Algorithm::RS256
+        | Algorithm::RS384
+        | Algorithm::RS512
+        | Algorithm::PS256
+        | Algorithm::PS384
+        | Algorithm::PS512 => {
             let der: Pkcs8V1Der<'_> = RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?;
             Ok(pem::write(der.as_ref()))
         }
+        Algorithm::ES256 => elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING),
+        Algorithm::ES384 => elliptic(&ECDSA_P384_SHA384_FIXED_SIGNING),
         // Version 1 of PKCS#8: OpenSSL does not read the newer one, which carries the public key along.
         Algorithm::EdDSA => Ok(pem::write(Ed25519KeyPair::generate()?.to_pkcs8v1()?.as_ref())),
     }
+}
+
+fn elliptic(signing: &'static EcdsaSigningAlgorithm) -> Result<Zeroizing<String>, GenerateError> {
+    Ok(pem::write(EcdsaKeyPair::generate(signing)?.to_pkcs8v1()?.as_ref()))
 }
 
 /// Random bytes.

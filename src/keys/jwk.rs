@@ -35,10 +35,16 @@ pub(super) enum PublicKey {
 }
 
 impl PublicKey {
-    /// From an uncompressed point (SEC 1 section 2.3.3): 4, and the two coordinates.
-    pub(super) fn p256(point: &[u8]) -> Option<Self> {
-        let (x, y) = point.strip_prefix(&[4])?.split_at_checked(32)?;
-        Some(Self::Elliptic { crv: "P-256", x: text(x), y: text(y) })
+    /// From an uncompressed point (SEC 1 section 2.3.3): 4, and the two coordinates, whose length tells the curve.
+    pub(super) fn elliptic(point: &[u8]) -> Option<Self> {
+        let coordinates = point.strip_prefix(&[4])?;
+        let crv = match coordinates.len() {
+            64 => "P-256",
+            96 => "P-384",
+            _ => return None,
+        };
+        let (x, y) = coordinates.split_at(coordinates.len() / 2);
+        Some(Self::Elliptic { crv, x: text(x), y: text(y) })
     }
 
     pub(super) fn ed25519(key: &[u8]) -> Self {
@@ -91,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_is_published_verifies_what_is_signed() {
-        for algorithm in [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA] {
+        for algorithm in Algorithm::asymmetric() {
             let ring = KeyRing::in_memory(algorithm).unwrap();
             let published = serde_json::to_string(&ring.current().jwk().unwrap()).unwrap();
             let theirs: Theirs = serde_json::from_str(&published).unwrap();
@@ -120,6 +126,7 @@ mod tests {
         }
         let small = PublicKey::Rsa { n: text(&[7]), e: text(&[3]) };
         assert_eq!(PublicKey::rsa(&[0x30, 7, 2, 2, 0, 7, 2, 1, 3]), Some(small));
-        assert_eq!(PublicKey::p256(&[2; 33]), None);
+        assert_eq!(PublicKey::elliptic(&[2; 33]), None);
+        assert_eq!(PublicKey::elliptic(&[4; 64]), None);
     }
 }

@@ -24,6 +24,7 @@ mod signers;
 mod signing;
 mod watch;
 
+pub(crate) use algorithm::Family;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use changes::{Changes, KeyEntry, list};
 pub(crate) use directory::create_private;
@@ -32,7 +33,7 @@ pub use file::State;
 pub use generate::{GenerateError, generate};
 pub use in_force::{KeyChange, Keys};
 pub use jwk::Jwk;
-pub use ring::{KeyRing, KeySource};
+pub use ring::{GivenKey, KeyRing, KeySource, own_name};
 pub(crate) use signing::header_segment;
 pub use signing::{SignError, SigningKey};
 pub use watch::{Look, Watch};

@@ -88,7 +88,7 @@ impl PrivateKey {
             (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", RSA),
             (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a", "an RSA key restricted to PSS"),
             (b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", EC_P256),
-            (b"\x06\x05\x2b\x81\x04\x00\x22", "an EC key on the curve P-384"),
+            (b"\x06\x05\x2b\x81\x04\x00\x22", EC_P384),
             (b"\x06\x05\x2b\x81\x04\x00\x23", "an EC key on the curve P-521"),
             (b"\x06\x05\x2b\x81\x04\x00\x0a", "an EC key on the curve secp256k1"),
             (b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01", "an EC key on another curve"),
@@ -108,6 +108,7 @@ impl PrivateKey {
 
 pub(super) const RSA: &str = "an RSA key";
 pub(super) const EC_P256: &str = "an EC key on the curve P-256";
+pub(super) const EC_P384: &str = "an EC key on the curve P-384";
 pub(super) const ED25519: &str = "an Ed25519 key";
 
 /// The bytes of the block `label`, whose first line has been taken from `lines`.

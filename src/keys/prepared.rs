@@ -5,11 +5,11 @@
 //! Does not know: files, key names in the configuration, base64.
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::error::{KeyRejected, Unspecified};
 use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, ParsedPublicKey, RsaEncoding, RsaKeyPair,
-    VerificationAlgorithm,
 };
-use aws_lc_rs::{digest, error::KeyRejected, hmac};
+use aws_lc_rs::{digest, hmac};
 use jsonwebtoken::crypto::{JwtSigner, JwtVerifier};
 
 use super::jwk::PublicKey;
@@ -35,7 +35,7 @@ pub(super) fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Option<Prepare
         Algorithm::HS256 => Some(hs256(secret)),
         Algorithm::HS384 => Some(hmac(algorithm, hmac::HMAC_SHA384, secret)),
         Algorithm::HS512 => Some(hmac(algorithm, hmac::HMAC_SHA512, secret)),
-        Algorithm::ES256 | Algorithm::RS256 | Algorithm::EdDSA => None,
+        _ => None,
     }
 }
 
@@ -48,13 +48,14 @@ pub(super) fn hs256(secret: &[u8]) -> Prepared {
 pub(super) fn from_private_key(algorithm: Algorithm, key: &PrivateKey) -> Result<Prepared, BadKey> {
     let (needed, result) = match algorithm {
         Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => return Err(BadKey::NeedsSecret(algorithm)),
-        Algorithm::ES256 => (
-            pem::EC_P256,
-            ecdsa(algorithm, key, &signature::ECDSA_P256_SHA256_FIXED_SIGNING, &signature::ECDSA_P256_SHA256_FIXED, 64),
-        ),
-        Algorithm::RS256 => {
-            (pem::RSA, rsa(algorithm, key, &signature::RSA_PKCS1_SHA256, &signature::RSA_PKCS1_2048_8192_SHA256))
-        }
+        Algorithm::RS256 => (pem::RSA, rsa(algorithm, key, &signature::RSA_PKCS1_SHA256)),
+        Algorithm::RS384 => (pem::RSA, rsa(algorithm, key, &signature::RSA_PKCS1_SHA384)),
+        Algorithm::RS512 => (pem::RSA, rsa(algorithm, key, &signature::RSA_PKCS1_SHA512)),
+        Algorithm::PS256 => (pem::RSA, rsa(algorithm, key, &signature::RSA_PSS_SHA256)),
+        Algorithm::PS384 => (pem::RSA, rsa(algorithm, key, &signature::RSA_PSS_SHA384)),
+        Algorithm::PS512 => (pem::RSA, rsa(algorithm, key, &signature::RSA_PSS_SHA512)),
+        Algorithm::ES256 => (pem::EC_P256, ecdsa(algorithm, key, &signature::ECDSA_P256_SHA256_FIXED_SIGNING)),
+        Algorithm::ES384 => (pem::EC_P384, ecdsa(algorithm, key, &signature::ECDSA_P384_SHA384_FIXED_SIGNING)),
         Algorithm::EdDSA => (pem::ED25519, ed25519(algorithm, key)),
     };
     result.map_err(|rejected| {
@@ -85,33 +86,29 @@ fn ecdsa(
     algorithm: Algorithm,
     key: &PrivateKey,
     signing: &'static EcdsaSigningAlgorithm,
-    verification: &'static dyn VerificationAlgorithm,
-    signature_bytes: usize,
 ) -> Result<Prepared, KeyRejected> {
     let pair = match key.encoding {
         Encoding::Pkcs8 => EcdsaKeyPair::from_pkcs8(signing, &key.der)?,
         Encoding::Sec1 => EcdsaKeyPair::from_private_key_der(signing, &key.der)?,
-        Encoding::Pkcs1 => return Err(KeyRejected::from(aws_lc_rs::error::Unspecified)),
+        Encoding::Pkcs1 => return Err(Unspecified.into()),
     };
     let thumbprint = thumbprint(pair.public_key())?;
-    let verifier = public_key(algorithm, verification, pair.public_key().as_ref())?;
-    let public = PublicKey::p256(pair.public_key().as_ref());
+    let point = pair.public_key().as_ref();
+    let verifier = public_key(algorithm, point)?;
+    let public = PublicKey::elliptic(point);
+    // Two numbers of the length of a coordinate (RFC 7518 section 3.4), as the point has two behind its first byte.
+    let signature_bytes = point.len() - 1;
     Ok(Prepared { signer: Box::new(Ecdsa { algorithm, pair }), verifier, signature_bytes, thumbprint, public })
 }
 
-fn rsa(
-    algorithm: Algorithm,
-    key: &PrivateKey,
-    padding: &'static dyn RsaEncoding,
-    verification: &'static dyn VerificationAlgorithm,
-) -> Result<Prepared, KeyRejected> {
+fn rsa(algorithm: Algorithm, key: &PrivateKey, padding: &'static dyn RsaEncoding) -> Result<Prepared, KeyRejected> {
     let pair = match key.encoding {
         Encoding::Pkcs8 => RsaKeyPair::from_pkcs8(&key.der)?,
         Encoding::Pkcs1 => RsaKeyPair::from_der(&key.der)?,
-        Encoding::Sec1 => return Err(KeyRejected::from(aws_lc_rs::error::Unspecified)),
+        Encoding::Sec1 => return Err(Unspecified.into()),
     };
     let thumbprint = thumbprint(pair.public_key())?;
-    let verifier = public_key(algorithm, verification, pair.public_key().as_ref())?;
+    let verifier = public_key(algorithm, pair.public_key().as_ref())?;
     let signature_bytes = pair.public_modulus_len();
     let public = PublicKey::rsa(pair.public_key().as_ref());
     Ok(Prepared { signer: Box::new(Rsa { algorithm, pair, padding }), verifier, signature_bytes, thumbprint, public })
@@ -120,19 +117,16 @@ fn rsa(
 fn ed25519(algorithm: Algorithm, key: &PrivateKey) -> Result<Prepared, KeyRejected> {
     let pair = match key.encoding {
         Encoding::Pkcs8 => Ed25519KeyPair::from_pkcs8(&key.der)?,
-        Encoding::Pkcs1 | Encoding::Sec1 => return Err(KeyRejected::from(aws_lc_rs::error::Unspecified)),
+        Encoding::Pkcs1 | Encoding::Sec1 => return Err(Unspecified.into()),
     };
     let thumbprint = thumbprint(pair.public_key())?;
-    let verifier = public_key(algorithm, &signature::ED25519, pair.public_key().as_ref())?;
+    let verifier = public_key(algorithm, pair.public_key().as_ref())?;
     let public = Some(PublicKey::ed25519(pair.public_key().as_ref()));
     Ok(Prepared { signer: Box::new(Ed25519 { algorithm, pair }), verifier, signature_bytes: 64, thumbprint, public })
 }
 
-fn public_key(
-    algorithm: Algorithm,
-    verification: &'static dyn VerificationAlgorithm,
-    bytes: &[u8],
-) -> Result<Box<dyn JwtVerifier + Send + Sync>, KeyRejected> {
+fn public_key(algorithm: Algorithm, bytes: &[u8]) -> Result<Box<dyn JwtVerifier + Send + Sync>, KeyRejected> {
+    let verification = algorithm.verification().ok_or(Unspecified)?;
     Ok(Box::new(Public { algorithm, key: ParsedPublicKey::new(verification, bytes)? }))
 }
 

@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 use super::directory::Desk;
 use super::file::{self, Random, State};
 use super::generate::random;
-use super::{Algorithm, KeyError, Notice, SigningKey};
+use super::signing::Key;
+use super::{Algorithm, BadKey, KeyError, Missing, Notice, SigningKey};
 use found::{Found, Source};
 
 /// Where the signing key comes from.
@@ -27,6 +28,28 @@ pub enum KeySource {
     Secret { algorithm: Algorithm, secret: Zeroizing<Vec<u8>> },
     /// From `token.key_file`: a PEM file with a private key.
     File { algorithm: Algorithm, path: PathBuf },
+    /// From `[[token.keys]]`: exactly one is current, and no two have a name or a key in common.
+    Several(Vec<GivenKey>),
+}
+
+/// A key from the configuration.
+pub struct GivenKey {
+    pub kid: Arc<str>,
+    pub algorithm: Algorithm,
+    pub state: State,
+    /// The secret itself, not decoded, or the text of a PEM file.
+    pub text: Zeroizing<Vec<u8>>,
+    /// Where it was read.
+    pub path: Option<PathBuf>,
+}
+
+/// How a key is named whose owner gives it no name: equal wherever the same key is used, with whatever algorithm, and
+/// nothing follows from it. `text` is a secret or the text of a PEM file.
+///
+/// # Errors
+/// When it is no key for `algorithm`.
+pub fn own_name(algorithm: Algorithm, text: &[u8]) -> Result<Arc<str>, BadKey> {
+    Key::from_text(algorithm, text).map(|key| key.kid().clone())
 }
 
 /// The keys of this gateway.
@@ -40,7 +63,7 @@ impl KeyRing {
     /// Reads the keys in `data_dir/keys`, and makes at the first start those that are not there.
     ///
     /// With `sessions_exist` nothing is made, and what is missing is an error: the tokens of these sessions could not be
-    /// verified. A process that must never make keys passes `true`. `now_secs`, in Unix seconds, is noted in new files.
+    /// verified. A process that must never make keys passes `true`; the one that may calls [`KeyRing::admit`] first. `now_secs`, in Unix seconds, is noted in new files.
     pub fn open(
         data_dir: &Path,
         source: KeySource,
@@ -53,7 +76,10 @@ impl KeyRing {
         let mut found = Found::read(&dir, &source)?;
         if let Some((missing, path)) = found.missing(&dir, &source) {
             if sessions_exist {
-                return Err(KeyError::SessionsWithoutKeys { path, missing });
+                return Err(match missing {
+                    Missing::Joining => KeyError::Joining { path },
+                    _ => KeyError::SessionsWithoutKeys { path, missing },
+                });
             }
             let desk = Desk::lock(&dir)?;
             // Another process may have had its first start while this one waited: then its keys are the keys.
@@ -65,6 +91,25 @@ impl KeyRing {
         notices.append(&mut found.notices);
         let ring = found.into_ring(&dir, source, &mut notices)?;
         Ok((ring, notices))
+    }
+
+    /// Makes the refresh keys of those that have joined the keys of the configuration while there are sessions. For the one
+    /// process that may make keys; without it [`KeyRing::open`] says [`KeyError::Joining`].
+    ///
+    /// # Errors
+    /// When the keys cannot be read, or the new ones not be written.
+    pub fn admit(data_dir: &Path, source: KeySource) -> Result<(), KeyError> {
+        let dir = data_dir.join("keys");
+        let source = Source::read(source, &mut Vec::new())?;
+        let joins = |found: &Found| matches!(found.missing(&dir, &source), Some((Missing::Joining, _)));
+        if joins(&Found::read(&dir, &source)?) {
+            let desk = Desk::lock(&dir)?;
+            let found = Found::read(&dir, &source)?;
+            if joins(&found) {
+                found.complete(&dir, &source, &desk, 0)?;
+            }
+        }
+        Ok(())
     }
 
     /// A ring that no file holds, with one key: for trying things out and for tests. Its tokens end with the process.

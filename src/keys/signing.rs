@@ -124,6 +124,11 @@ impl Key {
         Ok(Self::named_by_itself(algorithm, prepared))
     }
 
+    /// A key from a secret or the text of a PEM file, whichever `algorithm` takes.
+    pub(super) fn from_text(algorithm: Algorithm, text: &[u8]) -> Result<Self, BadKey> {
+        if algorithm.is_hmac() { Self::from_secret(algorithm, text) } else { Self::from_pem(algorithm, text) }
+    }
+
     /// A key from the text of a PEM file that holds a private key.
     pub(super) fn from_pem(algorithm: Algorithm, text: &[u8]) -> Result<Self, BadKey> {
         if algorithm.is_hmac() {
@@ -131,6 +136,11 @@ impl Key {
         }
         let prepared = prepared::from_private_key(algorithm, &pem::read(text)?)?;
         Ok(Self::named_by_itself(algorithm, prepared))
+    }
+
+    /// The same key under the name that its owner gives it.
+    pub(super) fn named(self, kid: Arc<str>) -> Self {
+        Self { kid, ..self }
     }
 
     pub(super) fn kid(&self) -> &Arc<str> {

@@ -45,6 +45,7 @@ pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
             };
             notes.push(made.into());
         }
+        Err(joining @ KeyError::Joining { .. }) => notes.push(joining.to_string()),
         Err(error) => errors.push(error.into()),
     }
     let path = &config.users.file;

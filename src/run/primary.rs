@@ -13,6 +13,7 @@ use tracing::info;
 use crate::admin::{Check, Stage, Status};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::keys::KeyRing;
 use crate::store::{Health, Remembered, Store};
 use crate::token::Policy;
 
@@ -25,7 +26,11 @@ pub(super) fn prepare(config: &Config, policy: &Arc<Policy>, status: &Status) ->
     for notice in remembered.notices() {
         say(notice, notice.is_warning());
     }
-    let ring = keys(config, !remembered.is_empty())?;
+    let sessions_exist = !remembered.is_empty();
+    if sessions_exist {
+        KeyRing::admit(&config.data_dir, terms::key_source(config))?;
+    }
+    let ring = keys(config, sessions_exist)?;
     let accounts = accounts(config, remembered.knows_users())?;
     let (store, writer) = remembered.open(terms::fsync(config), terms::caps(config), Arc::clone(policy))?;
     let journal = thread::Builder::new().name("journal".into()).spawn(|| writer.run()).map_err(StartError::Threads)?;

@@ -15,6 +15,7 @@ use tracing::{error, info};
 use crate::admin::Check;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::keys::{KeyError, KeyRing};
 use crate::observe::chain;
 use crate::store::{FilesError, Follower, Freshness, Seen, Store};
 use crate::token::Policy;
@@ -26,8 +27,7 @@ pub(super) fn prepare(config: &Config, policy: &Arc<Policy>) -> Result<Footing, 
     let (store, mut follower) =
         Store::following(&config.data_dir, Arc::clone(policy), config.store.max_stale, Instant::now());
     fill(&mut follower, &store, config)?;
-    // As if there were sessions: the primary makes the keys, and does so before its first segment.
-    let ring = keys(config, true)?;
+    let ring = ring(config)?;
     // Nothing ends here because a user is missing.
     let accounts = accounts(config, false)?;
     let clock = Arc::new(Clock::starting_at(store.newest()));
@@ -36,6 +36,23 @@ pub(super) fn prepare(config: &Config, policy: &Arc<Policy>) -> Result<Footing, 
         Following::start(follower, Arc::clone(&store), Arc::clone(&clock), config).map_err(StartError::Threads)?;
     let check = check(&store);
     Ok(Footing { store, ring, accounts, clock, check, scribe: Scribe::Follower(following) })
+}
+
+/// As if there were sessions: the primary makes the keys, and does so before its first segment. One that has joined the
+/// configuration may be known here before the primary has started with it.
+fn ring(config: &Config) -> Result<KeyRing, StartError> {
+    let mut waits = false;
+    loop {
+        match keys(config, true) {
+            Err(StartError::Keys(joining @ KeyError::Joining { .. })) => {
+                if !std::mem::replace(&mut waits, true) {
+                    info!("waiting for the primary: {joining}");
+                }
+                thread::sleep(config.store.poll_interval);
+            }
+            ring => return ring,
+        }
+    }
 }
 
 fn check(store: &Arc<Store>) -> Check {

@@ -20,7 +20,7 @@ use crate::gateway::{
     smsgate_rules,
 };
 use crate::issuer;
-use crate::keys::{KeySource, Watch};
+use crate::keys::{GivenKey, KeySource, Watch};
 use crate::profile::RecordAddresses;
 use crate::profile::oauth::{Metadata, Places};
 use crate::store::{Caps, Fsync};
@@ -76,6 +76,16 @@ pub(super) fn key_source(config: &Config) -> KeySource {
             KeySource::Secret { algorithm: *algorithm, secret: Zeroizing::new(secret.expose().to_vec()) }
         }
         config::KeySource::File { algorithm, path } => KeySource::File { algorithm: *algorithm, path: path.clone() },
+        config::KeySource::Several(keys) => {
+            let given = |key: &config::TokenKey| GivenKey {
+                kid: Arc::clone(&key.kid),
+                algorithm: key.algorithm,
+                state: key.state,
+                text: Zeroizing::new(key.text.expose().to_vec()),
+                path: key.file.clone(),
+            };
+            KeySource::Several(keys.iter().map(given).collect())
+        }
     }
 }
 
@@ -105,7 +115,7 @@ pub(super) fn jwks_bounds(config: &Config) -> issuer::Bounds {
 pub(super) fn key_watch(config: &Config) -> Option<Watch> {
     match &config.token.key {
         config::KeySource::Ring => Some(Watch::new(config.data_dir.clone(), config.token.algorithm)),
-        config::KeySource::Secret { .. } | config::KeySource::File { .. } => None,
+        config::KeySource::Secret { .. } | config::KeySource::File { .. } | config::KeySource::Several(_) => None,
     }
 }
 

@@ -13,19 +13,23 @@ Examples:
   portcullis keys list                         when is the old one not needed any more?
   portcullis keys retire 6PzFm0Qk3uVb1xYt      then delete it
 
-For keys of the data directory. A key that the configuration gives (token.secret, token.key_file) is changed there.";
+For keys of the data directory. Keys that the configuration gives (token.secret, token.key_file, [[token.keys]]) are changed \
+there; of [[token.keys]] `list` tells what depends on them.";
 
 pub(super) const LIST: &str = "\
 Reads the files of the store, also beside a running gate. A session depends on the key that signed its present \
 tokens: a refresh moves it onto the current one. State `gone` are keys that sessions speak of and that are not there: \
 these have to sign in again.
 
+Since when a key of [[token.keys]] retires is not known here, so its access tokens count from now: take it out when no \
+session depends on it and token.access_ttl_max has passed since the restart.
+
 With --json one object per line. New fields may come; these stay:
 
   kind               \"key\"
   kid, algorithm     as in the header of a token
   state              \"next\", \"current\" or \"retiring\"
-  created            RFC 3339, UTC
+  created            RFC 3339, UTC; null for a key of the configuration
   since              when it came into its state, or null if that is not known
   sessions           how many live sessions depend on it
   refresh_until      of a retiring key: until when its refresh tokens can be valid, or null

@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::command::store::contents::{self, Contents};
 use crate::command::store::export::line;
-use crate::config::{Config, KeySource};
+use crate::config::{Config, KeySource, TokenKey};
 use crate::keys::{self, Algorithm, Changes, KeyEntry, KeyError, State};
 use crate::observe::chain;
 use crate::store::FilesError;
@@ -85,6 +85,10 @@ enum KeysError {
          data_dir"
     )]
     Configured(&'static str),
+    #[error(
+        "[[token.keys]] names the keys: they are rotated by editing the configuration, and these commands only list them"
+    )]
+    Several,
     #[error("{}: there are no keys yet; they are made at the first start", .0.display())]
     NoKeys(PathBuf),
     #[error("no key {0} is known here; `portcullis keys list` names all")]
@@ -117,7 +121,7 @@ pub(super) fn run(verb: KeysVerb) -> ExitCode {
         Err(code) => return code,
     };
     let mut out = BufWriter::new(io::stdout().lock());
-    let done = own_ring(&config).and_then(|()| match verb {
+    let done = own_ring(&config, &verb).and_then(|()| match verb {
         KeysVerb::List { json, .. } => list(&config, json, &mut out),
         KeysVerb::Add { algorithm, .. } => add(&config, algorithm, &mut out),
         KeysVerb::Rotate { kid, .. } => rotate(&config, kid.as_deref(), &mut out),
@@ -141,16 +145,21 @@ fn kid(text: &str) -> Result<String, &'static str> {
     if is_name { Ok(text.to_owned()) } else { Err("must be 16 letters, digits, `-` or `_`") }
 }
 
-fn own_ring(config: &Config) -> Result<(), KeysError> {
+fn own_ring(config: &Config, verb: &KeysVerb) -> Result<(), KeysError> {
     match &config.token.key {
         KeySource::Ring => Ok(()),
+        KeySource::Several(_) if matches!(verb, KeysVerb::List { .. }) => Ok(()),
         KeySource::Secret { .. } => Err(KeysError::Configured("token.secret")),
         KeySource::File { .. } => Err(KeysError::Configured("token.key_file")),
+        KeySource::Several(_) => Err(KeysError::Several),
     }
 }
 
 fn list(config: &Config, json: bool, out: &mut impl Write) -> Result<(), KeysError> {
-    let keys = keys::list(&config.data_dir)?;
+    let keys = match &config.token.key {
+        KeySource::Several(given) => given.iter().map(entry).collect(),
+        _ => keys::list(&config.data_dir)?,
+    };
     if keys.is_empty() {
         return Err(KeysError::NoKeys(config.data_dir.clone()));
     }
@@ -175,6 +184,11 @@ fn list(config: &Config, json: bool, out: &mut impl Write) -> Result<(), KeysErr
     Ok(())
 }
 
+fn entry(given: &TokenKey) -> KeyEntry {
+    let TokenKey { kid, algorithm, state, .. } = given;
+    KeyEntry { kid: Arc::clone(kid), algorithm: *algorithm, state: *state, created: None, since: None }
+}
+
 fn add(config: &Config, algorithm: Option<Algorithm>, out: &mut impl Write) -> Result<(), KeysError> {
     let algorithm = algorithm.unwrap_or(config.token.algorithm);
     let kid = begin(config)?.add(algorithm, now())?;
@@ -196,7 +210,7 @@ fn rotate(config: &Config, kid: Option<&str>, out: &mut impl Write) -> Result<()
     };
     let made = find(&changes.entries(), &next)?.created;
     // A clock that was set back must not keep us for longer.
-    let known_for = clock::wall().saturating_since(instant(made));
+    let known_for = made.map_or(KNOWN_FOR, |made| clock::wall().saturating_since(instant(made)));
     thread::sleep(KNOWN_FOR.saturating_sub(known_for));
     changes.promote(&next, now())?;
     let keys = changes.entries();

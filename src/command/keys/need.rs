@@ -46,10 +46,11 @@ impl Need {
         let live = || sessions.iter().filter(|session| !session.expired(now));
         let own = || live().filter(|session| *session.kid == *key.kid);
         let need = Self { sessions: own().count(), ..Self::default() };
-        let Some(retired) = key.since.filter(|_| key.state == State::Retiring).map(instant) else {
+        if key.state != State::Retiring {
             return need;
-        };
-        let retired = retired + UNNOTICED;
+        }
+        // A gate does not know since when a key of the configuration retires: perhaps since just now.
+        let retired = key.since.map_or(now, instant) + UNNOTICED;
         // The last refresh failed when it was to be written down, and the token before may be all that the client has.
         let doubtful = live().filter(|session| session.in_doubt && session.created_at < retired);
         let ends = own().chain(doubtful).map(|session| session.idle_expires_at.min(session.expires_at));

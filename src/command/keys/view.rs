@@ -21,7 +21,7 @@ pub(super) struct KeyView<'a> {
     kid: &'a str,
     algorithm: Algorithm,
     state: State,
-    created: String,
+    created: Option<String>,
     since: Option<String>,
     sessions: usize,
     refresh_until: Option<String>,
@@ -46,7 +46,7 @@ impl<'a> KeyView<'a> {
             kid: &key.kid,
             algorithm: key.algorithm,
             state: key.state,
-            created: second(key.created),
+            created: key.created.map(second),
             since: key.since.map(second),
             sessions: need.sessions,
             refresh_until: need.refresh_until.map(until_second),
@@ -60,6 +60,7 @@ impl<'a> KeyView<'a> {
 impl fmt::Display for KeyView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kid, algorithm, state, created, sessions, .. } = self;
+        let created = created.as_deref().unwrap_or("-");
         write!(f, "{kid:16}  {algorithm:9}  {state:8}  {created:20}  {sessions}")?;
         if self.state != State::Retiring {
             return Ok(());

@@ -5,6 +5,7 @@
 
 mod secrets;
 mod shipped;
+mod token_keys;
 mod wrong;
 
 use std::fs;
@@ -160,6 +161,36 @@ access = 'authenticated'
     assert!(printed.contains("# PORTCULLIS_WORKERS") && printed.contains("# --set log.level"), "{printed}");
     assert_eq!(values(right(&printed)), values(config));
     assert_eq!(values(right(&Config::default().effective())), values(Config::default()));
+}
+
+#[test]
+fn the_strict_preset_changes_defaults_alone_and_is_told_as_their_origin() {
+    let minutes = |number| Duration::from_mins(number);
+    let lifetimes = |config: &Config| {
+        let (token, form, oauth) = (&config.token, &config.profiles.form, &config.profiles.oauth);
+        let access = [token.access_ttl, token.access_ttl_max, form.access_ttl, oauth.access_ttl];
+        (access, [token.refresh_ttl, form.refresh_ttl, oauth.refresh_ttl], token.session_ttl)
+    };
+    let (_, _, session_ttl) = lifetimes(&Config::default());
+    let strict = right("token.lifetimes = 'strict'");
+    assert_eq!(lifetimes(&strict), ([minutes(5); 4], [minutes(60); 3], session_ttl));
+    let standard = right("token.lifetimes = 'standard'");
+    assert_eq!(lifetimes(&standard), lifetimes(&Config::default()));
+
+    let file = "token.lifetimes = 'strict'\ntoken.refresh_ttl = '2h'\nprofiles.form.access_ttl = '6m'";
+    let config = right(file);
+    let (access, refresh, _) = lifetimes(&config);
+    assert_eq!((access[2], refresh), (minutes(6), [minutes(120), minutes(60), minutes(60)]));
+    let source = |key| config.settings().iter().find(|setting| setting.key == key).unwrap().source.to_string();
+    assert_eq!(source("token.access_ttl_max"), "token.lifetimes");
+    assert_eq!(source("profiles.oauth.refresh_ttl"), "token.lifetimes");
+    assert_eq!(source("token.refresh_ttl"), "config.toml:2");
+    assert_eq!(source("profiles.form.access_ttl"), "config.toml:3");
+    assert_eq!(source("token.session_ttl"), "default");
+    assert_eq!(values(right(&config.effective())), values(config));
+    // Clients follow their profile.
+    let client = "token.lifetimes = 'strict'\n[[client]]\nid = 'a'\npublic = true";
+    assert_eq!(right(client).clients[0].refresh_ttl, minutes(60));
 }
 
 #[test]

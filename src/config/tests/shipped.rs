@@ -14,7 +14,8 @@ fn uncommented() -> String {
     let is_example = |line: &str| {
         let word = line.split(' ').next().unwrap_or_default();
         let key = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        matches!(line, "[[route]]" | "[[client]]" | "[[issuer]]") || (key && line[word.len()..].starts_with(" = "))
+        matches!(line, "[[route]]" | "[[client]]" | "[[issuer]]" | "[[token.keys]]")
+            || (key && line[word.len()..].starts_with(" = "))
     };
     let lines = SHIPPED.lines().map(|line| line.strip_prefix("# ").filter(|line| is_example(line)).unwrap_or(line));
     lines.collect::<Vec<_>>().join("\n")
@@ -61,6 +62,7 @@ fn every_example_in_the_shipped_file_is_a_key() {
     let uncommented = uncommented();
     assert_eq!(uncommented.matches("\n[[route]]").count(), 3);
     assert_eq!(uncommented.matches("\n[[client]]").count(), 2);
+    assert_eq!(uncommented.matches("\n[[token.keys]]").count(), 2);
     assert!(uncommented.contains("\nsecret = ") && uncommented.contains("\nusername = "));
     let found = layers(&uncommented, &[], &[]).unwrap_err();
     assert!(found.iter().all(|mistake| !mistake.contains("unknown")), "{found:#?}");

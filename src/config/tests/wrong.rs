@@ -118,7 +118,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[[issuer]]\nissuer='https://i'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256', 'HS256']",
-        "config.toml:5:22: issuer.0.algorithms: \"HS256\" is not one of RS256",
+        "config.toml:5:22: issuer.0.algorithms: `HS256` is not one of RS256",
     ),
     (
         "[[issuer]]\nissuer='https://i'\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']\nca_file='c'",
@@ -200,6 +200,63 @@ const WRONG: &[(&str, &str)] = &[
     (
         "[token]\nkey_file = 'k.pem'\nsecret = 'kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
         "config.toml:2:12: token.key_file: contradicts token.secret",
+    ),
+    ("token.lifetimes = 'short'", "config.toml:1:19: token.lifetimes: `short` is not one of standard, strict"),
+    (
+        "token.lifetimes = 'strict'\ntoken.access_ttl = '10m'",
+        "config.toml:2:20: token.access_ttl: token.access_ttl (10m) must not be longer than token.access_ttl_max (5m)",
+    ),
+    // Several keys. What is wrong with several of them is below.
+    ("[token.keys]\nkid = 'a'", "config.toml:1:1: token.keys: must be tables: write `[[token.keys]]`"),
+    ("[[token.keys]]\nalgorithm='HS256'\nstate='current'", "config.toml:1:1: token.keys.0: needs file, secret or"),
+    (
+        "[[token.keys]]\nstate='current'\nsecret='kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
+        "config.toml:1:1: token.keys.0: lacks an algorithm",
+    ),
+    (
+        "[[token.keys]]\nalgorithm='HS256'\nstate='now'\nsecret='kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
+        "config.toml:3:7: token.keys.0.state: `now` is not one of next, current, retiring",
+    ),
+    (
+        "[[token.keys]]\nalgorithm='HS256'\nstate='next'\nsecret='kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
+        "config.toml:1:1: token.keys.0: needs one key with state = \"current\"",
+    ),
+    (
+        "[[token.keys]]\nkid='a b'\nalgorithm='HS256'\nstate='current'\nsecret='kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
+        "config.toml:2:5: token.keys.0.kid: `a b` must consist of letters, digits",
+    ),
+    (
+        "[[token.keys]]\nkid='a\"b'\nalgorithm='HS256'\nstate='current'\nsecret='kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
+        "config.toml:2:5: token.keys.0.kid: `a\\\"b` must consist of letters, digits",
+    ),
+    (
+        "[[token.keys]]\nkid=''\nalgorithm='HS256'\nstate='current'\nsecret='kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
+        "config.toml:2:5: token.keys.0.kid: must not be empty",
+    ),
+    (
+        "[[token.keys]]\nalgorithm='ES256'\nstate='current'\nsecret='kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
+        "config.toml:4:8: token.keys.0.secret: is of no use to ES256, which signs with a private key: give file",
+    ),
+    (
+        "[[token.keys]]\nalgorithm='HS512'\nstate='current'\nsecret='kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
+        "config.toml:4:8: token.keys.0.secret: the secret is 32 bytes long, and HS512 needs at least 64",
+    ),
+    (
+        "[[token.keys]]\nalgorithm='ES256'\nstate='current'\nfile='/nonexistent/k'",
+        "config.toml:4:6: token.keys.0.file: /nonexistent/k cannot be read: No such",
+    ),
+    (
+        "[[token.keys]]\nalgorithm='ES256'\nstate='current'\nfile='Cargo.toml'",
+        "config.toml:4:6: token.keys.0.file: holds no PEM private key",
+    ),
+    (
+        "[[token.keys]]\nalgorithm='HS256'\nstate='current'\nsecret='kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'\nname='b'",
+        "config.toml:5:1: token.keys.0.name: unknown key",
+    ),
+    (
+        "[token]\nsecret='kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeV'\n[[token.keys]]\nalgorithm='HS256'\nstate='current'\n\
+         secret='kL3vQ9xT2mWc7RzY5nBf8HjD4sGp6AeU'",
+        "config.toml:2:8: token.secret: contradicts [[token.keys]]: leave one of them out",
     ),
     // Profiles and clients.
     (

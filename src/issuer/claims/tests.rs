@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::issuer::{Algorithm, Source};
+use crate::issuer::Source;
+use crate::keys::Algorithm;
 use crate::token::tests::{T0, policy};
 
 const ISSUER: &str = "https://idp.example";

@@ -1,10 +1,11 @@
-//! What lies in the directory of keys, beside what the configuration says about the signing key.
+//! What lies in the directory of keys, beside what the configuration says about the signing keys.
 //!
 //! Guarantees: all files are read as they stood at one moment, also while a command changes them; of two keys that say
 //! they are current the one that became it last is, as a change that broke off leaves it; files that contradict each
 //! other otherwise are an error that names them; what is missing is named before anything is made.
 //! Does not know: whether it may be made. That is [`KeyRing::open`]'s to decide.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::super::file::{self, KeyFile, Random, State};
 use super::super::generate::random;
 use super::super::signing::Key;
 use super::super::{Algorithm, FileProblem, KeyError, Missing, Notice, SigningKey};
-use super::{KeyRing, KeySource};
+use super::{GivenKey, KeyRing, KeySource};
 
 /// The name of the file with the key under which credential versions are made. No kid has this length.
 const FINGERPRINT: &str = "fingerprint.key";
@@ -23,10 +24,18 @@ const FINGERPRINT: &str = "fingerprint.key";
 /// A command may change the files while they are read; ten times in a row it does not.
 const READINGS: usize = 10;
 
-/// [`KeySource`], with the key that the configuration gives.
+/// [`KeySource`], with the keys that the configuration gives.
 pub(super) enum Source {
     Ring(Algorithm),
-    Configured(Key),
+    Configured(Vec<Configured>),
+}
+
+/// A key that the configuration gives.
+pub(super) struct Configured {
+    key: Key,
+    state: State,
+    /// The file of its refresh key. It is named for the key itself: another key under the same kid is another one here.
+    refresh: String,
 }
 
 impl Source {
@@ -34,27 +43,50 @@ impl Source {
         match source {
             KeySource::Ring { algorithm } => Ok(Self::Ring(algorithm)),
             KeySource::Secret { algorithm, secret } => {
-                Key::from_secret(algorithm, &secret).map(Self::Configured).map_err(KeyError::Secret)
+                Key::from_secret(algorithm, &secret).map(Self::one).map_err(KeyError::Secret)
             }
             KeySource::File { algorithm, path } => {
                 let problem = |problem| KeyError::File { path: path.clone(), problem };
                 let Contents { bytes, mode } =
                     directory::read(&path)?.ok_or_else(|| problem(FileProblem::missing()))?;
-                if mode & 0o007 != 0 {
-                    // Not refused: it is how Kubernetes mounts a secret unless told otherwise.
-                    notices.push(Notice::OpenToAll { path: path.clone(), mode });
-                }
-                Key::from_pem(algorithm, &bytes).map(Self::Configured).map_err(|error| problem(error.into()))
+                notices.extend(open_to_all(&path, mode));
+                Key::from_pem(algorithm, &bytes).map(Self::one).map_err(|error| problem(error.into()))
+            }
+            KeySource::Several(given) => {
+                let read = |given: GivenKey| {
+                    let mode = given.path.as_ref().and_then(|path| Some(path.metadata().ok()?.permissions().mode()));
+                    notices.extend(given.path.zip(mode).and_then(|(path, mode)| open_to_all(&path, mode & 0o7777)));
+                    let key = Key::from_text(given.algorithm, &given.text).map_err(KeyError::Given)?;
+                    let key = Configured::new(key, given.state);
+                    Ok(Configured { key: key.key.named(given.kid), ..key })
+                };
+                Ok(Self::Configured(given.into_iter().map(read).collect::<Result<_, KeyError>>()?))
             }
         }
     }
+
+    fn one(key: Key) -> Self {
+        Self::Configured(vec![Configured::new(key, State::Current)])
+    }
+}
+
+impl Configured {
+    fn new(key: Key, state: State) -> Self {
+        let refresh = format!("{}.refresh", key.kid());
+        Self { key, state, refresh }
+    }
+}
+
+/// Not refused: it is how Kubernetes mounts a secret unless told otherwise.
+fn open_to_all(path: &Path, mode: u32) -> Option<Notice> {
+    (mode & 0o007 != 0).then(|| Notice::OpenToAll { path: path.to_owned(), mode })
 }
 
 /// What is in the directory.
 pub(in super::super) struct Found {
     pub(in super::super) keys: Vec<(PathBuf, KeyFile)>,
-    /// The refresh key of the configured key.
-    refresh: Option<Random>,
+    /// The refresh keys of the configured keys, in their order.
+    refresh: Vec<Option<Random>>,
     fingerprint: Option<Random>,
     pub(super) notices: Vec<Notice>,
 }
@@ -78,7 +110,7 @@ impl Found {
     }
 
     fn read_once(dir: &Path, source: &Source) -> Result<Self, KeyError> {
-        let mut found = Self { keys: Vec::new(), refresh: None, fingerprint: None, notices: Vec::new() };
+        let mut found = Self { keys: Vec::new(), refresh: Vec::new(), fingerprint: None, notices: Vec::new() };
         for path in directory::key_files(dir)? {
             if path.ends_with(FINGERPRINT) {
                 continue;
@@ -99,8 +131,8 @@ impl Found {
             }
         }
         found.fingerprint = found.random(&dir.join(FINGERPRINT))?;
-        if let Source::Configured(key) = source {
-            found.refresh = found.random(&dir.join(refresh_name(key.kid())))?;
+        if let Source::Configured(keys) = source {
+            found.refresh = keys.iter().map(|key| found.random(&dir.join(&key.refresh))).collect::<Result<_, _>>()?;
         }
         Ok(found)
     }
@@ -111,14 +143,22 @@ impl Found {
         contents.map(|contents| file::parse_random(&contents).map_err(problem)).transpose()
     }
 
+    /// What has to be there and is not: first what cannot be replaced while there are sessions.
     pub(super) fn missing(&self, dir: &Path, source: &Source) -> Option<(Missing, PathBuf)> {
+        let fingerprint = || self.fingerprint.is_none().then(|| (Missing::Fingerprint, dir.join(FINGERPRINT)));
         match source {
             Source::Ring(_) if self.keys.is_empty() => Some((Missing::SigningKey, dir.to_owned())),
-            Source::Configured(key) if self.refresh.is_none() => {
-                Some((Missing::RefreshKey, dir.join(refresh_name(key.kid()))))
+            Source::Ring(_) => fingerprint(),
+            Source::Configured(keys) => {
+                // If none is there the directory is another one, or lost. A key that retires has been there before.
+                let alone = self.refresh.iter().all(Option::is_none);
+                let lost = |key: &&Configured| alone || key.state == State::Retiring;
+                let missing = |(key, _): &(&Configured, _)| (Missing::RefreshKey, dir.join(&key.refresh));
+                let mut lacking = keys.iter().zip(&self.refresh).filter(|(_, refresh)| refresh.is_none());
+                let lost = lacking.clone().find(|(key, _)| lost(key)).as_ref().map(missing);
+                let joining = || lacking.next().map(|(key, _)| (Missing::Joining, dir.join(&key.refresh)));
+                lost.or_else(fingerprint).or_else(joining)
             }
-            _ if self.fingerprint.is_none() => Some((Missing::Fingerprint, dir.join(FINGERPRINT))),
-            _ => None,
         }
     }
 
@@ -134,8 +174,10 @@ impl Found {
             desk.write(FINGERPRINT, file::random_text(&*random()?).as_bytes())?;
         }
         match source {
-            Source::Configured(key) if self.refresh.is_none() => {
-                desk.write(&refresh_name(key.kid()), file::random_text(&*random()?).as_bytes())?;
+            Source::Configured(keys) => {
+                for (key, _) in keys.iter().zip(&self.refresh).filter(|(_, refresh)| refresh.is_none()) {
+                    desk.write(&key.refresh, file::random_text(&*random()?).as_bytes())?;
+                }
                 Ok(None)
             }
             Source::Ring(algorithm) if self.keys.is_empty() => {
@@ -145,7 +187,7 @@ impl Found {
                 desk.write(&name, contents.as_bytes())?;
                 Ok(Some(Notice::Created { path: dir.join(name), kid, algorithm: *algorithm }))
             }
-            _ => Ok(None),
+            Source::Ring(_) => Ok(None),
         }
     }
 
@@ -159,10 +201,14 @@ impl Found {
         let vanished = |name: &str| KeyError::File { path: dir.join(name), problem: FileProblem::missing() };
         let fingerprint = self.fingerprint.ok_or_else(|| vanished(FINGERPRINT))?;
         match source {
-            Source::Configured(key) => {
-                let refresh = self.refresh.ok_or_else(|| vanished(&refresh_name(key.kid())))?;
-                let key = Arc::new(SigningKey::new(key, &refresh));
-                Ok(KeyRing { entries: vec![(key.clone(), State::Current)], current: key, fingerprint })
+            Source::Configured(keys) => {
+                let entry = |(key, refresh): (Configured, Option<Random>)| {
+                    let refresh = refresh.ok_or_else(|| vanished(&key.refresh))?;
+                    Ok((Arc::new(SigningKey::new(key.key, &refresh)), key.state))
+                };
+                let entries = keys.into_iter().zip(self.refresh).map(entry).collect::<Result<Vec<_>, KeyError>>()?;
+                let current = entries.iter().find(|(_, state)| *state == State::Current).map(|(key, _)| key.clone());
+                Ok(KeyRing { entries, current: current.ok_or(KeyError::NoneGivenIsCurrent)?, fingerprint })
             }
             Source::Ring(configured) => {
                 let current = settle(dir, &mut self.keys)?;
@@ -212,8 +258,4 @@ pub(in super::super) fn settle(dir: &Path, keys: &mut [(PathBuf, KeyFile)]) -> R
 /// Of the file of a key of the ring.
 pub(in super::super) fn file_name(kid: &str) -> String {
     format!("{kid}.key")
-}
-
-fn refresh_name(kid: &str) -> String {
-    format!("{kid}.refresh")
 }

@@ -170,6 +170,91 @@ fn a_configured_key_file_is_used_where_it_lies() {
     refused(from_file(root.path(), Algorithm::HS256, &path), "set token.secret");
 }
 
+/// Keys of the configuration: each named for the letter of its secret.
+fn several(keys: &[(char, State)]) -> KeySource {
+    let given = |(letter, state): &(char, State)| GivenKey {
+        kid: letter.to_string().into(),
+        algorithm: Algorithm::HS256,
+        state: *state,
+        text: Zeroizing::new(letter.to_string().repeat(32).into_bytes()),
+        path: None,
+    };
+    KeySource::Several(keys.iter().map(given).collect())
+}
+
+fn refresh_file(root: &Path, letter: char) -> PathBuf {
+    let name = own_name(Algorithm::HS256, letter.to_string().repeat(32).as_bytes()).unwrap();
+    root.join(format!("keys/{name}.refresh"))
+}
+
+#[test]
+fn several_configured_keys_have_each_a_refresh_key_and_the_current_one_signs() {
+    let root = tempfile::tempdir().unwrap();
+    let keys = [('a', State::Retiring), ('b', State::Current), ('c', State::Next)];
+    let open = |sessions_exist| KeyRing::open(root.path(), several(&keys), sessions_exist, NOW);
+    refused(open(true), "there are sessions but no refresh key");
+    assert!(!root.path().join("keys").exists());
+    let (first, notices) = open(false).unwrap();
+    assert_eq!((notices.len(), &**first.current().kid()), (0, "b"));
+    assert_eq!(names(root.path()).len(), 5);
+    let again = open(true).unwrap().0;
+    for (kid, state) in [("a", State::Retiring), ("b", State::Current), ("c", State::Next)] {
+        assert_eq!(again.state(kid), Some(state));
+        let (one, two) = (first.find(kid).unwrap(), again.find(kid).unwrap());
+        let refresh = one.sign_refresh(b"m").unwrap();
+        assert!(two.verify(b"m", &one.sign(b"m").unwrap()) && two.verify_refresh(b"m", &refresh));
+        assert_eq!(again.iter().filter(|(key, _)| key.verify_refresh(b"m", &refresh)).count(), 1);
+    }
+    // The refresh key belongs to the key, under whatever name.
+    let (alone, _) = from_secret(root.path(), "b".repeat(32).as_bytes(), true).unwrap();
+    assert!(alone.current().verify_refresh(b"m", &first.current().sign_refresh(b"m").unwrap()));
+    refused(
+        KeyRing::open(root.path(), several(&[('a', State::Next)]), true, NOW),
+        "none of the keys has state = \"current\"",
+    );
+}
+
+#[test]
+fn a_key_joins_others_while_there_are_sessions_only_where_it_is_admitted() {
+    let root = tempfile::tempdir().unwrap();
+    KeyRing::open(root.path(), several(&[('a', State::Current)]), false, NOW).unwrap();
+    let steps: [&[_]; 3] = [
+        &[('a', State::Current), ('b', State::Next)],
+        &[('a', State::Retiring), ('b', State::Current)],
+        &[('b', State::Retiring), ('c', State::Current)],
+    ];
+    for (keys, joins) in steps.into_iter().zip([true, false, true]) {
+        let open = || KeyRing::open(root.path(), several(keys), true, NOW);
+        let before = names(root.path());
+        match open() {
+            Err(KeyError::Joining { path }) => assert!(joins && !path.exists()),
+            opened => assert!(!joins && opened.is_ok()),
+        }
+        assert_eq!(names(root.path()), before);
+        KeyRing::admit(root.path(), several(keys)).unwrap();
+        open().unwrap();
+        assert_eq!(names(root.path()).len(), before.len() + usize::from(joins));
+    }
+}
+
+#[test]
+fn what_sessions_need_is_never_made_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let both = [('a', State::Retiring), ('b', State::Current)];
+    KeyRing::open(root.path(), several(&both), false, NOW).unwrap();
+    let refuses = |keys: &[(char, State)], expected: &str| {
+        KeyRing::admit(root.path(), several(keys)).unwrap();
+        refused(KeyRing::open(root.path(), several(keys), true, NOW), expected);
+    };
+    // Other keys than those that the sessions know.
+    refuses(&[('x', State::Current), ('y', State::Next)], "there are sessions but no refresh key");
+    fs::remove_file(refresh_file(root.path(), 'a')).unwrap();
+    refuses(&both, "there are sessions but no refresh key");
+    fs::remove_file(root.path().join("keys/fingerprint.key")).unwrap();
+    refuses(&[('b', State::Current), ('c', State::Next)], "no fingerprint key");
+    assert_eq!(names(root.path()).len(), 2);
+}
+
 #[test]
 fn keys_of_the_ring_beside_a_configured_key_are_told() {
     let (root, path) = started(Algorithm::HS256);

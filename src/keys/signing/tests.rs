@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
-use super::super::{generate, install_crypto};
+use super::super::{Family, generate, install_crypto};
 use super::*;
 
 const MESSAGE: &[u8] = b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm5hIn0";
@@ -40,6 +40,14 @@ fn fresh(algorithm: Algorithm) -> Key {
     } else {
         Key::from_pem(algorithm, text.as_bytes()).unwrap()
     }
+}
+
+fn elliptic(algorithm: Algorithm, der: &[u8]) -> EcdsaKeyPair {
+    let signing = match algorithm {
+        Algorithm::ES256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
+        _ => &ECDSA_P384_SHA384_FIXED_SIGNING,
+    };
+    EcdsaKeyPair::from_pkcs8(signing, der).unwrap()
 }
 
 fn block(label: &str, der: &[u8]) -> String {
@@ -112,12 +120,13 @@ fn a_signature_has_one_spelling() {
 
 #[test]
 fn a_key_of_one_algorithm_never_verifies_what_another_signed() {
-    let secret = [b's'; 64];
+    // The same secret, and the same private key: only the algorithm differs.
+    let (secret, rsa) = ([b's'; 64], generate(Algorithm::RS256).unwrap());
     let keys: Vec<Key> = (Algorithm::ALL.into_iter())
-        .map(|algorithm| match algorithm.is_hmac() {
-            // The same secret: only the algorithm differs.
-            true => Key::from_secret(algorithm, &secret).unwrap(),
-            false => fresh(algorithm),
+        .map(|algorithm| match algorithm.family() {
+            Family::Secret => Key::from_secret(algorithm, &secret).unwrap(),
+            Family::Rsa => Key::from_pem(algorithm, rsa.as_bytes()).unwrap(),
+            _ => fresh(algorithm),
         })
         .collect();
     for signer in &keys {
@@ -158,27 +167,25 @@ fn jsonwebtokens_own_signatures_and_ours_verify_each_other() {
         let text = generate(algorithm).unwrap();
         let der = || pem::read(text.as_bytes()).unwrap().der;
         let (ours, encoding, decoding) = match algorithm {
-            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => (
+            _ if algorithm.is_hmac() => (
                 Key::from_secret(algorithm, text.as_bytes()),
                 EncodingKey::from_secret(text.as_bytes()),
                 DecodingKey::from_secret(text.as_bytes()),
             ),
-            Algorithm::ES256 => (
+            Algorithm::ES256 | Algorithm::ES384 => (
                 Key::from_pem(algorithm, text.as_bytes()),
                 EncodingKey::from_ec_pem(text.as_bytes()).unwrap(),
-                DecodingKey::from_ec_der(
-                    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der()).unwrap().public_key().as_ref(),
-                ),
-            ),
-            Algorithm::RS256 => (
-                Key::from_pem(algorithm, text.as_bytes()),
-                EncodingKey::from_rsa_pem(text.as_bytes()).unwrap(),
-                DecodingKey::from_rsa_der(RsaKeyPair::from_pkcs8(&der()).unwrap().public_key().as_ref()),
+                DecodingKey::from_ec_der(elliptic(algorithm, &der()).public_key().as_ref()),
             ),
             Algorithm::EdDSA => (
                 Key::from_pem(algorithm, text.as_bytes()),
                 EncodingKey::from_ed_pem(text.as_bytes()).unwrap(),
                 DecodingKey::from_ed_der(Ed25519KeyPair::from_pkcs8(&der()).unwrap().public_key().as_ref()),
+            ),
+            _ => (
+                Key::from_pem(algorithm, text.as_bytes()),
+                EncodingKey::from_rsa_pem(text.as_bytes()).unwrap(),
+                DecodingKey::from_rsa_der(RsaKeyPair::from_pkcs8(&der()).unwrap().public_key().as_ref()),
             ),
         };
         let ours = ours.unwrap();
@@ -211,10 +218,9 @@ fn the_older_encodings_of_a_private_key_are_the_same_key() {
 
 #[test]
 fn a_private_key_of_another_type_is_refused_by_name() {
-    let asymmetric = [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA];
-    for made in asymmetric {
+    for made in [Algorithm::ES256, Algorithm::ES384, Algorithm::RS256, Algorithm::EdDSA] {
         let text = generate(made).unwrap();
-        for wanted in asymmetric.into_iter().filter(|wanted| *wanted != made) {
+        for wanted in Algorithm::asymmetric().filter(|wanted| wanted.family() != made.family()) {
             refused(wanted, &text, &format!("but {wanted} needs an"));
         }
         refused(Algorithm::HS256, &text, "signs with a secret");
@@ -229,8 +235,10 @@ fn a_private_key_of_another_type_is_refused_by_name() {
 
 #[test]
 fn a_short_or_broken_private_key_is_refused() {
-    refused(Algorithm::RS256, RSA_1024, "shorter than 2048 bits");
-    for algorithm in [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA] {
+    for algorithm in Algorithm::asymmetric().filter(|algorithm| algorithm.family() == Family::Rsa) {
+        refused(algorithm, RSA_1024, "shorter than 2048 bits");
+    }
+    for algorithm in [Algorithm::ES256, Algorithm::ES384, Algorithm::RS256, Algorithm::PS256, Algorithm::EdDSA] {
         let der = pem::read(generate(algorithm).unwrap().as_bytes()).unwrap().der;
         refused(algorithm, &pem::write(&der[..der.len() - 1]), "is not a valid key for");
     }

@@ -4,6 +4,7 @@ mod commands;
 mod following;
 mod retiring;
 mod rotating;
+mod several;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -45,7 +45,9 @@ fn a_secret_is_no_public_key() {
 fn public_keys_are_told_without_their_private_part() {
     for (algorithm, members) in [
         ("ES256", &["alg", "crv", "kid", "kty", "use", "x", "y"][..]),
+        ("ES384", &["alg", "crv", "kid", "kty", "use", "x", "y"]),
         ("RS256", &["alg", "e", "kid", "kty", "n", "use"]),
+        ("PS256", &["alg", "e", "kid", "kty", "n", "use"]),
         ("EdDSA", &["alg", "crv", "kid", "kty", "use", "x"]),
     ] {
         let gate = gate(&[("token.algorithm", algorithm)]);

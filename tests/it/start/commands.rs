@@ -120,7 +120,7 @@ fn what_keygen_makes_is_accepted_and_new_each_time() {
         let check = Run::new(folder.path(), &["check", "--set", &format!("token.algorithm={algorithm}")]);
         check.env("PORTCULLIS_TOKEN__SECRET", secret.trim_end()).end().expect(0);
     }
-    for algorithm in ["ES256", "RS256", "EdDSA"] {
+    for algorithm in ["ES256", "ES384", "RS256", "PS512", "EdDSA"] {
         let file = format!("{algorithm}.pem");
         run(folder.path(), &["keygen", "--algorithm", algorithm, "--out", &file]).expect(0);
         let path = folder.path().join(&file);

@@ -262,6 +262,12 @@ impl Gate {
         self
     }
 
+    /// A variable that is not there at the next start.
+    pub fn without(mut self, name: &str) -> Self {
+        self.variables.retain(|(known, _)| known != name);
+        self
+    }
+
     /// Another one on the same folder, which may have to wait before it listens.
     pub fn launch_beside(&self) -> Self {
         Self::launch(Arc::clone(&self.folder), self.settings.clone(), self.variables.clone())

@@ -2,7 +2,9 @@
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::hmac;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -10,7 +12,8 @@ use super::ROUTE;
 use crate::support::forge::{encode, parts, signed, with};
 use crate::support::{Gate, Run, SECRET, Start, Upstream};
 
-const ALGORITHMS: [&str; 6] = ["HS256", "HS384", "HS512", "ES256", "RS256", "EdDSA"];
+const ALGORITHMS: [&str; 12] =
+    ["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 
 #[test]
 fn each_algorithm_signs_verifies_and_refuses() {
@@ -37,7 +40,7 @@ fn given_keys_serve_as_well_as_made_ones() {
         let start = Start::before(upstream.address).set("token.algorithm", algorithm).set("token.secret", SECRET);
         serves(&start.start(), algorithm);
     }
-    for algorithm in ["ES256", "RS256", "EdDSA"] {
+    for algorithm in &ALGORITHMS[3..] {
         let upstream = Upstream::start();
         let (start, _) = with_key_file(Start::before(upstream.address), algorithm);
         serves(&start.start(), algorithm);
@@ -78,7 +81,7 @@ fn with_key_file(start: Start, algorithm: &str) -> (Start, String) {
 
 #[test]
 fn a_public_key_is_no_secret_to_sign_with() {
-    for algorithm in ["ES256", "RS256", "EdDSA"] {
+    for algorithm in ["ES256", "ES384", "RS256", "PS256", "EdDSA"] {
         let upstream = Upstream::start();
         let (start, pem) = with_key_file(Start::before(upstream.address), algorithm);
         let gate = start.start();
@@ -113,8 +116,9 @@ fn public_forms(algorithm: &str, pem: &str) -> Vec<(&'static str, Vec<u8>)> {
         (key.as_ref().to_vec(), key.as_der().unwrap().as_ref().to_vec())
     }
     let (raw, der) = match algorithm {
-        "RS256" => both(RsaKeyPair::from_pkcs8(&private).unwrap().public_key()),
+        "RS256" | "PS256" => both(RsaKeyPair::from_pkcs8(&private).unwrap().public_key()),
         "ES256" => both(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &private).unwrap().public_key()),
+        "ES384" => both(EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &private).unwrap().public_key()),
         _ => both(Ed25519KeyPair::from_pkcs8(&private).unwrap().public_key()),
     };
     let base64 = STANDARD.encode(&der);

@@ -38,6 +38,7 @@ fn the_algorithm_is_that_of_the_key() {
         ("hs256", hmac::HMAC_SHA256),
         ("HS1", hmac::HMAC_SHA256),
         ("RS256", hmac::HMAC_SHA256),
+        ("PS256", hmac::HMAC_SHA256),
         ("ES256", hmac::HMAC_SHA256),
         ("EdDSA", hmac::HMAC_SHA256),
         ("PBES2-HS256+A128KW", hmac::HMAC_SHA256),

@@ -14,7 +14,7 @@ const REFRESH_TTL: Duration = Duration::from_hours(720);
 
 fn key(state: State) -> KeyEntry {
     let since = jiff::Timestamp::from_microsecond(T0.as_micros().cast_signed()).unwrap();
-    KeyEntry { kid: "old".into(), algorithm: Algorithm::HS256, state, created: since, since: Some(since) }
+    KeyEntry { kid: "old".into(), algorithm: Algorithm::HS256, state, created: Some(since), since: Some(since) }
 }
 
 /// Begun an hour before the key was retired, and changed.
