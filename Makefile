@@ -9,7 +9,10 @@ SECONDS ?= 600
 # Of each target.
 RUNS ?= 1000000
 
-.PHONY: help demo test test-deps clients crash-test fuzz soak check bench bench-instructions bench-micro bench-store
+# Connections that only hold their places.
+CROWD ?= 10000
+
+.PHONY: help demo test test-deps clients crash-test crowd-test fuzz soak check bench bench-instructions bench-micro bench-store
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -42,6 +45,9 @@ fuzz: ## Feed every reader of foreign bytes with anything (needs a C++ compiler;
 
 soak: ## A WebSocket and a stream of events for ten minutes (SECONDS=600), ended by a revocation
 	PORTCULLIS_SOAK_SECONDS=$(SECONDS) $(CARGO) test --locked --test it streams::soak -- --nocapture
+
+crowd-test: ## 10,000 idle and byte-a-second connections, and what others notice of them (some 2 minutes on a quiet machine)
+	ulimit -n "$$(ulimit -Hn)"; PORTCULLIS_HOSTILE_CONNECTIONS=$(CROWD) $(CARGO) test --locked --release --test it hostile::crowd -- --nocapture
 
 check: ## What has to hold before a change lands: format, lints, docs, licences, tests
 	$(CARGO) fmt --check

@@ -46,6 +46,10 @@ pub struct Limits {
     pub max_tunnels: usize,
     /// Without a byte in either direction of a tunnel; zero sets no limit.
     pub tunnel_idle_timeout: Duration,
+    /// Frames of an HTTP/2 connection that carry no request, from one look at it to the next.
+    pub max_h2_idle_frames: u32,
+    /// Bytes of bodies on their way through one HTTP/2 connection, for each direction.
+    pub max_buffered_bytes: usize,
     /// Sessions alive at once.
     pub max_sessions: usize,
     /// Ended sessions that are remembered, beside as many as may live.
@@ -114,6 +118,9 @@ impl Limits {
                 Duration::from_mins(10),
                 Duration::ZERO..=TEN_YEARS,
             ),
+            max_h2_idle_frames: r.number("limits.max_h2_idle_frames", 1000, 100..=1_000_000),
+            // A window is never smaller than HTTP/2 begins with.
+            max_buffered_bytes: r.size("limits.max_buffered_bytes", MIB, 64 * KIB..=256 * MIB),
             max_sessions: r.number("limits.max_sessions", 1_000_000, 1..=100_000_000),
             max_tombstones: r.number("limits.max_tombstones", 1_000_000, 1..=100_000_000),
             max_sessions_per_user: r.number("limits.max_sessions_per_user", 100, 1..=1_000_000),

@@ -35,6 +35,7 @@ use crate::upstream::Answer;
 use crate::wire::Wire;
 
 use super::crowd::Crowd;
+use super::frames::{Metered, Scratch};
 use super::place::Place;
 use super::preamble;
 use super::pulse::{Pulse, Tracked, Watched, Word};
@@ -62,8 +63,26 @@ pub struct Reserves {
     pub h2_streams: u32,
     /// Whether HTTP/2 clients are told that they may ask for a WebSocket.
     pub extended_connect: bool,
+    /// Frames of a connection that carry no request, from one round to the next.
+    pub h2_frames: u32,
+    /// Bytes of bodies that wait for the upstream or, over all streams of a connection, for the client.
+    pub buffered_bytes: u32,
 }
 
+impl Reserves {
+    /// What each stream may hold back for a client that does not read.
+    fn send_buffer(&self) -> usize {
+        const LEAST: u32 = 16 << 10;
+        (self.buffered_bytes / self.h2_streams).max(LEAST) as usize
+    }
+}
+
+/// Streams of HTTP/2 that a client may take back before anybody has looked at them (CVE-2023-44487); more at once mean that
+/// it is not about the answers.
+const RESETS_BEFORE_THEIR_TURN: usize = 20;
+/// Errors on streams that the gate has to reset for, over the life of a connection (CVE-2025-8671): no honest client makes
+/// more than a few.
+const RESETS_PROVOKED: usize = 100;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How often a half-arrived preface is looked at again: it stays in the kernel, which cannot tell when more has come.
 pub(super) const GLANCE: Duration = Duration::from_millis(10);
@@ -88,6 +107,7 @@ pub(super) struct Service {
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) proxy_protocol: bool,
     pub(super) crowd: Arc<Crowd>,
+    pub(super) scratch: Scratch,
 }
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Tracked>, Infallible>>>>;
@@ -170,14 +190,21 @@ async fn http1(stream: TcpStream, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<
 
 async fn http2(stream: TcpStream, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<Service>) {
     pulse.multiplex();
-    let stream = Watched { stream: Wire::new(stream), pulse: Rc::clone(&pulse) };
-    let streams = Streams::default();
+    let reserves = service.reserves;
+    let watched = Watched { stream: Wire::new(stream), pulse: Rc::clone(&pulse) };
+    let stream = Metered::new(watched, Rc::clone(&pulse), Rc::clone(&service.scratch), reserves.h2_frames);
+    let streams = Streams::new(&pulse);
     let mut builder = http2::Builder::new(streams.clone());
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(service.reserves.h2_streams)
-        .max_header_list_size(u32::try_from(service.reserves.header_bytes).unwrap_or(u32::MAX));
-    if service.reserves.extended_connect {
+        .max_concurrent_streams(reserves.h2_streams)
+        .max_header_list_size(u32::try_from(reserves.header_bytes).unwrap_or(u32::MAX))
+        .initial_connection_window_size(reserves.buffered_bytes)
+        .initial_stream_window_size(reserves.buffered_bytes)
+        .max_send_buf_size(reserves.send_buffer())
+        .max_pending_accept_reset_streams(RESETS_BEFORE_THEIR_TURN)
+        .max_local_error_reset_streams(RESETS_PROVOKED);
+    if reserves.extended_connect {
         builder.enable_connect_protocol();
     }
     let answering = answering(Rc::clone(&service), peer, Rc::clone(&pulse), Some(streams));
@@ -213,8 +240,7 @@ fn answering(
             if closes && !matches!(response.body(), Answer::Switched(_)) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(response
-                .map(|answer| Tracked { answer: switch(answer, switching, answering.pulse()), _answering: answering }))
+            Ok(response.map(|answer| Tracked { answer: switch(answer, switching, answering.pulse()), answering }))
         })
     }
 }

@@ -9,6 +9,7 @@
 mod connection;
 mod crowd;
 mod door;
+mod frames;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod listener;

@@ -34,7 +34,7 @@ pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr
             return Ok(client);
         }
         if seen == 0 || seen == LONGEST {
-            return Err(io::ErrorKind::InvalidData.into());
+            return Err(wrong());
         }
         // What has come stays in the kernel, which cannot tell when more has.
         sleep(GLANCE).await;
@@ -43,14 +43,20 @@ pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr
 
 /// Its length, and what it says; `None` if it is not whole yet.
 pub(super) fn parse(start: &[u8]) -> io::Result<Option<(usize, Option<SocketAddr>)>> {
-    // Whole before it is parsed: cut off within, what is right so far may look wrong.
-    let line = start.len() <= LONGEST_LINE && !start.contains(&b'\n');
-    if line && (start.starts_with(VERSION_1) || VERSION_1.starts_with(start)) {
-        return Ok(None);
+    let mut start = start;
+    if start.starts_with(VERSION_1) || VERSION_1.starts_with(start) {
+        // Whole before it is parsed, and nothing but the line: the parser is not strict about where that ends.
+        let most = start.len().min(LONGEST_LINE);
+        match start[..most].windows(2).position(|two| two == b"\r\n") {
+            Some(end) if !start[..end].iter().all(|byte| matches!(byte, b' '..=b'~')) => return Err(wrong()),
+            Some(end) => start = &start[..end + 2],
+            None if start.len() < LONGEST_LINE => return Ok(None),
+            None => return Err(wrong()),
+        }
     }
     let parsed = HeaderResult::parse(start);
     if parsed.is_incomplete() {
-        return Ok(None);
+        return if start.starts_with(VERSION_1) { Err(wrong()) } else { Ok(None) };
     }
     match parsed {
         HeaderResult::V1(Ok(header)) => {
@@ -59,7 +65,7 @@ pub(super) fn parse(start: &[u8]) -> io::Result<Option<(usize, Option<SocketAddr
                 v1::Addresses::Tcp6(v6) => Some((v6.source_address, v6.source_port).into()),
                 v1::Addresses::Unknown => None,
             };
-            Ok(Some((header.header.len(), client)))
+            if header.header.len() == start.len() { Ok(Some((start.len(), client))) } else { Err(wrong()) }
         }
         HeaderResult::V2(Ok(header)) => {
             let client = match (header.command, header.addresses) {
@@ -71,8 +77,12 @@ pub(super) fn parse(start: &[u8]) -> io::Result<Option<(usize, Option<SocketAddr
             };
             Ok(Some((header.len(), client)))
         }
-        HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => Err(io::ErrorKind::InvalidData.into()),
+        HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => Err(wrong()),
     }
+}
+
+fn wrong() -> io::Error {
+    io::ErrorKind::InvalidData.into()
 }
 
 #[cfg(test)]

@@ -12,9 +12,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::task::AbortHandle;
 
 use crate::upstream::{Answer, Tether, Tunnel};
 
@@ -32,6 +33,23 @@ enum Phase {
     /// All answers are out, no new request has begun.
     Idle,
 }
+
+/// One of HTTP/2 whose request has arrived.
+#[derive(Debug, Default)]
+struct Stream {
+    taken: bool,
+    task: Option<AbortHandle>,
+    /// The client has to make room for what it was given last: hyper asks for no more before.
+    owed: bool,
+    /// When that was first seen.
+    since: Cell<Option<Instant>>,
+}
+
+/// For each piece of an answer, and for each of so many bytes of it, a client may send a frame that carries no request:
+/// windows above all, which some give back in small change. Unused occasions are kept up to a full window of 4 MiB.
+const FRAMES_PER_PIECE: i32 = 16;
+const BYTES_PER_FRAME: usize = 1024;
+const MOST_OCCASION: i32 = 8192;
 
 /// What a connection can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +71,12 @@ pub(super) struct Pulse {
     /// whole pulse, and a deadline that begins with the first question is at most one round late.
     since: Cell<Option<Instant>>,
     active: Cell<u32>,
+    /// HTTP/2: each has a window of its own, and a client that gives it none holds up that stream and no write.
+    streams: RefCell<Vec<Stream>>,
+    /// The stream that has just begun.
+    newest: Cell<Option<usize>>,
+    /// HTTP/2: frames that carried no request, less those that answers give occasion for.
+    idle_frames: Cell<i32>,
     requests: Cell<u32>,
     /// A write waits for the client to read; with the time from when on that was seen.
     blocked: Cell<bool>,
@@ -72,6 +96,9 @@ impl Pulse {
             phase: Cell::new(Phase::Fresh),
             since: Cell::new(None),
             active: Cell::new(0),
+            streams: RefCell::new(Vec::new()),
+            newest: Cell::new(None),
+            idle_frames: Cell::new(0),
             requests: Cell::new(0),
             blocked: Cell::new(false),
             blocked_since: Cell::new(None),
@@ -94,14 +121,76 @@ impl Pulse {
     /// A request has arrived in full: which one of this connection, from one on. The guard notes when its answer is out.
     pub(super) fn begin(self: &Rc<Self>) -> (Answering, u32) {
         self.requests.set(self.requests.get().saturating_add(1));
-        (self.hold(), self.requests.get())
+        let mut answering = self.hold();
+        if self.multiplexed.get() {
+            answering.stream = self.take_up();
+        }
+        (answering, self.requests.get())
     }
 
     /// As busy as with a request, until the guard is dropped.
     pub(super) fn hold(self: &Rc<Self>) -> Answering {
         self.active.set(self.active.get() + 1);
         self.phase.set(Phase::Busy);
-        Answering(Rc::clone(self))
+        Answering { pulse: Rc::clone(self), stream: NO_STREAM }
+    }
+
+    /// Room for a stream, that of an ended one if there is any.
+    fn take_up(&self) -> usize {
+        let mut streams = self.streams.borrow_mut();
+        let free = streams.iter().position(|stream| !stream.taken).unwrap_or(streams.len());
+        if free == streams.len() {
+            streams.push(Stream::default());
+        }
+        streams[free].taken = true;
+        self.newest.set(Some(free));
+        free
+    }
+
+    /// HTTP/2: the stream that has just begun is this task.
+    pub(super) fn runs(&self, task: &AbortHandle) {
+        if let Some(newest) = self.newest.take() {
+            self.streams.borrow_mut()[newest].task = Some(task.clone());
+        }
+    }
+
+    /// A piece of an answer was handed over for the client, or nothing is left of those that were.
+    fn answered(&self, stream: usize, piece: Option<usize>) {
+        if !self.multiplexed.get() {
+            return;
+        }
+        if let Some(stream) = self.streams.borrow_mut().get_mut(stream) {
+            stream.owed = piece.is_some();
+            stream.since.set(None);
+        }
+        if let Some(length) = piece {
+            self.credit(length);
+        }
+    }
+
+    /// HTTP/2: so many bytes were handed over for the client, which gives it occasion to send frames.
+    pub(super) fn credit(&self, length: usize) {
+        let occasion =
+            FRAMES_PER_PIECE + i32::try_from(length / BYTES_PER_FRAME).unwrap_or(MOST_OCCASION).min(MOST_OCCASION);
+        self.idle_frames.set(self.idle_frames.get().saturating_sub(occasion).max(-MOST_OCCASION));
+    }
+
+    /// HTTP/2: so many frames came that carry no request. How many that makes since the last round.
+    pub(super) fn idle_frames(&self, frames: i32) -> i32 {
+        self.idle_frames.set(self.idle_frames.get().saturating_add(frames));
+        self.idle_frames.get()
+    }
+
+    /// Ends the streams whose client gives them no window any more.
+    fn end_stalled(&self, now: Instant, patience: std::time::Duration) {
+        for stream in &mut *self.streams.borrow_mut() {
+            if stream.owed && passed(&stream.since, now, patience) {
+                stream.owed = false;
+                if let Some(task) = stream.task.take() {
+                    task.abort();
+                }
+            }
+        }
     }
 
     /// The answer that is given next may be cut. In HTTP/2 there are others beside it that may not.
@@ -154,6 +243,10 @@ impl Pulse {
 
     /// What is overdue at `now`.
     pub(super) fn overdue(&self, now: Instant, deadlines: &Deadlines) -> Option<Word> {
+        if self.multiplexed.get() {
+            self.idle_frames.set(self.idle_frames.get().min(0));
+            self.end_stalled(now, deadlines.stall);
+        }
         if self.blocked.get() {
             // hyper asks for more of an answer only when the client has read what there was.
             if self.tether.borrow().as_ref().is_some_and(Tether::is_cut) {
@@ -203,22 +296,32 @@ fn passed(since: &Cell<Option<Instant>>, now: Instant, patience: std::time::Dura
     }
 }
 
+/// Of an answer that is none of HTTP/2's streams, or has outlived its own.
+const NO_STREAM: usize = usize::MAX;
+
 /// Lives as long as a request's answer is under way.
-pub(super) struct Answering(Rc<Pulse>);
+pub(super) struct Answering {
+    pulse: Rc<Pulse>,
+    /// Which one of the connection's.
+    stream: usize,
+}
 
 impl Answering {
     /// Of the connection that it is on.
     pub(super) fn pulse(&self) -> &Rc<Pulse> {
-        &self.0
+        &self.pulse
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let left = self.0.active.get() - 1;
-        self.0.active.set(left);
+        if let Some(stream) = self.pulse.streams.borrow_mut().get_mut(self.stream) {
+            *stream = Stream::default();
+        }
+        let left = self.pulse.active.get() - 1;
+        self.pulse.active.set(left);
         if left == 0 {
-            self.0.enter(Phase::Idle);
+            self.pulse.enter(Phase::Idle);
         }
     }
 }
@@ -226,7 +329,7 @@ impl Drop for Answering {
 /// An answer that notes when it is out.
 pub(super) struct Tracked {
     pub(super) answer: Answer,
-    pub(super) _answering: Answering,
+    pub(super) answering: Answering,
 }
 
 impl Body for Tracked {
@@ -237,7 +340,13 @@ impl Body for Tracked {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Pin::new(&mut self.answer).poll_frame(context)
+        let frame = Pin::new(&mut self.answer).poll_frame(context);
+        let piece = match &frame {
+            Poll::Ready(Some(Ok(frame))) => frame.data_ref().map(Buf::remaining),
+            _ => None,
+        };
+        self.answering.pulse.answered(self.answering.stream, piece);
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -360,6 +469,52 @@ mod tests {
         assert_eq!(pulse.overdue(start, &DEADLINES), None);
         pulse.heard();
         assert_eq!(pulse.overdue(start + Duration::from_secs(3), &DEADLINES), Some(Word::Overdue));
+    }
+
+    #[test]
+    fn a_stream_that_its_client_gives_no_room_ends_by_itself() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build_local(Default::default()).unwrap();
+        runtime.block_on(async {
+            let (pulse, start) = (Pulse::new(), Instant::now());
+            pulse.multiplex();
+            let begin = || {
+                let (answering, _) = pulse.begin();
+                let task = tokio::task::spawn_local(std::future::pending::<()>());
+                pulse.runs(&task.abort_handle());
+                (answering, task)
+            };
+            let (stalled, read) = (begin(), begin());
+            for (answering, _) in [&stalled, &read] {
+                pulse.answered(answering.stream, Some(100));
+            }
+            assert_eq!(pulse.overdue(start, &DEADLINES), None);
+            pulse.answered(read.0.stream, Some(100));
+            assert_eq!(pulse.overdue(start + DEADLINES.stall, &DEADLINES), None);
+            assert!(stalled.1.await.unwrap_err().is_cancelled());
+            // It waits for the upstream, which has a deadline of its own.
+            pulse.answered(read.0.stream, None);
+            assert_eq!(pulse.overdue(start + 9 * DEADLINES.stall, &DEADLINES), None);
+            assert!(!read.1.is_finished());
+            // Room that is free again is taken up again.
+            drop(stalled.0);
+            assert_eq!(pulse.begin().0.stream, 0);
+        });
+    }
+
+    #[test]
+    fn frames_that_ask_for_nothing_are_forgiven_each_round_and_for_each_answer() {
+        let pulse = Pulse::new();
+        pulse.multiplex();
+        assert_eq!((pulse.idle_frames(100), pulse.idle_frames(1)), (100, 101));
+        pulse.overdue(Instant::now(), &DEADLINES);
+        assert_eq!(pulse.idle_frames(1), 1);
+        let (answering, _) = pulse.begin();
+        pulse.answered(answering.stream, Some(4 * BYTES_PER_FRAME));
+        assert_eq!(pulse.idle_frames(0), 1 - FRAMES_PER_PIECE - 4);
+        pulse.answered(answering.stream, Some(usize::MAX));
+        assert_eq!(pulse.idle_frames(0), -MOST_OCCASION);
+        pulse.overdue(Instant::now(), &DEADLINES);
+        assert_eq!(pulse.idle_frames(0), -MOST_OCCASION, "what is left of occasions is kept");
     }
 
     #[test]

@@ -29,6 +29,7 @@ use super::Deadlines;
 use super::connection::{self, Reserves, Service};
 use super::crowd::Crowd;
 use super::door::Door;
+use super::frames;
 use super::place::{Place, Places};
 use super::rounds::Rounds;
 
@@ -101,6 +102,7 @@ impl Crew {
                         trusted_proxies: shift.trusted_proxies.clone(),
                         proxy_protocol: shift.proxy_protocol,
                         crowd,
+                        scratch: frames::scratch(),
                     };
                     let (service, connections) = (Rc::new(service), TaskTracker::new());
                     let worker = Worker { service, shift, workers, places, connections };

@@ -1,9 +1,10 @@
-//! What no rule should have to look at: requests too large, of methods that are not forwarded, for no one host.
+//! What no rule should have to look at: requests too large, of methods that are not forwarded, for no one host, with a body
+//! in codings that nobody here undoes.
 //!
 //! Guarantees: what passes has one `Host` and is within the bounds.
 //! Does not know: paths, credentials.
 
-use http::header::{HOST, HeaderValue};
+use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Request, Version};
 use hyper::body::Incoming;
 use hyper::ext::Protocol;
@@ -28,7 +29,18 @@ pub(super) fn admissible(request: &mut Request<Incoming>, bounds: &Bounds) -> Re
         return Err(Refusal::UriTooLong);
     }
     let headers = request.headers();
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let (mut bytes, mut codings) = (0, 0);
+    for (name, value) in headers {
+        bytes += name.as_str().len() + value.len() + 4;
+        // hyper reads `gzip, chunked` and undoes one of the two; what left for the upstream would say nothing of the other
+        // (RFC 9112 section 6.1).
+        if *name == TRANSFER_ENCODING {
+            codings += if value.as_bytes().eq_ignore_ascii_case(b"chunked") { 1 } else { 2 };
+        }
+    }
+    if codings > 1 {
+        return Err(Refusal::AmbiguousFraming);
+    }
     if headers.len() > bounds.headers || bytes > bounds.header_bytes {
         return Err(Refusal::HeadersTooLarge);
     }

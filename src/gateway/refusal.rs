@@ -19,6 +19,8 @@ pub enum Refusal {
     // What cannot be read in one way only.
     AmbiguousPath,
     AmbiguousHost,
+    /// A transfer coding that is not just `chunked`.
+    AmbiguousFraming,
     AmbiguousAuthorization,
     UriTooLong,
     HeadersTooLarge,
@@ -152,10 +154,16 @@ impl Refusal {
         }
     }
 
+    /// Whether it is as unclear where the next request begins, or whose it is.
+    pub(super) fn ends_connection(&self) -> bool {
+        matches!(self, Self::AmbiguousHost | Self::AmbiguousFraming)
+    }
+
     fn words(&self) -> (StatusCode, &'static str, String) {
         let (status, error, message) = match self {
             Self::AmbiguousPath => (400, "invalid_request", "Ambiguous path"),
             Self::AmbiguousHost => (400, "invalid_request", "Exactly one Host header is required"),
+            Self::AmbiguousFraming => (400, "invalid_request", "Transfer-Encoding can only be chunked, once"),
             Self::AmbiguousAuthorization => (400, "invalid_request", "More than one Authorization header"),
             Self::UriTooLong => (414, "invalid_request", "Request target too long"),
             Self::HeadersTooLarge => (431, "invalid_request", "Too many or too large header fields"),
@@ -266,6 +274,7 @@ impl Refusal {
         match self {
             Self::AmbiguousPath => "path_ambiguous",
             Self::AmbiguousHost => "host_ambiguous",
+            Self::AmbiguousFraming => "framing_ambiguous",
             Self::AmbiguousAuthorization => "authorization_ambiguous",
             Self::UriTooLong => "uri_too_long",
             Self::HeadersTooLarge => "headers_too_large",
@@ -477,6 +486,7 @@ mod tests {
         let mut all = vec![
             (R::AmbiguousPath, 400, "invalid_request"),
             (R::AmbiguousHost, 400, "invalid_request"),
+            (R::AmbiguousFraming, 400, "invalid_request"),
             (R::AmbiguousAuthorization, 400, "invalid_request"),
             (R::UriTooLong, 414, "invalid_request"),
             (R::HeadersTooLarge, 431, "invalid_request"),

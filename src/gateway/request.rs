@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::HeaderValue;
+use http::header::{CONNECTION, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use tracing::warn;
@@ -90,7 +90,11 @@ impl Gateway {
                     let request_id = request_id.to_str().unwrap_or_default();
                     warn!(request_id, reason = refusal.reason(), error = chain(error), "upstream failed");
                 }
-                (reply::refused(self.wording(&refusal, &uri), &request_id), Some(refusal.reason()))
+                let mut refused = reply::refused(self.wording(&refusal, &uri), &request_id);
+                if refusal.ends_connection() {
+                    refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                (refused, Some(refusal.reason()))
             }
         };
         if let (Some(cors), Some(allowed)) = (&self.charter.cors, allowed) {

@@ -299,6 +299,8 @@ pub(super) fn shift(config: &Config) -> Shift {
             header_bytes: limits.max_header_bytes * 2,
             h2_streams: limits.max_h2_streams,
             extended_connect: websockets(config),
+            h2_frames: limits.max_h2_idle_frames,
+            buffered_bytes: u32::try_from(limits.max_buffered_bytes).unwrap_or(u32::MAX),
         },
         max_connections: limits.max_connections,
         max_connections_per_address: limits.max_connections_per_address,

@@ -49,9 +49,9 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Kept from every request: identity is the gate's to set, forwarding is the gate's to tell, and a method override would
-/// let a request be judged as one method and answered as another.
-const PLANTED: [&str; 18] = [
+/// Kept from every request: identity is the gate's to set, forwarding is the gate's to tell, and an override of method or
+/// path would let a request be judged as one and answered as another.
+const PLANTED: [&str; 20] = [
     "x-auth-subject",
     "x-auth-scopes",
     "x-auth-session",
@@ -70,6 +70,8 @@ const PLANTED: [&str; 18] = [
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
 ];
 
 /// Who the request speaks for, ready to be sent. Made once per verified token.

@@ -12,6 +12,7 @@ mod disk;
 mod edge;
 mod form;
 mod headers;
+mod hostile;
 mod input;
 mod issuers;
 mod keys;

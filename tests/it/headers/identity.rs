@@ -4,7 +4,7 @@ use http::Request;
 
 use super::{JUDGED, PASSTHROUGH, PUBLIC, calls, read_loosely};
 use crate::support::forge::parts;
-use crate::support::{Call, Connection, Seen, Start, Upstream, exchange, exchange_h2};
+use crate::support::{Call, Connection, Seen, Start, Upstream, exchange_h2};
 
 const OURS: [&str; 4] = ["x-auth-subject", "x-auth-scopes", "x-auth-session", "x-auth-token-id"];
 
@@ -92,55 +92,6 @@ fn nor_over_http_2() {
 }
 
 #[test]
-fn naming_a_header_in_connection_neither_plants_nor_removes_an_identity() {
-    let upstream = Upstream::start();
-    let gate = Start::before(upstream.address).start();
-    let token = gate.alice(&["messages:list"]).field("access_token");
-    let ours = "X-Auth-Subject, x-auth-scopes,X-AUTH-SESSION , x-auth-token-id, X-Request-Id, X-Forwarded-For, \
-                X-Forwarded-Proto, X-Forwarded-Host, X-Portcullis, Host";
-    for nominations in [
-        vec![ours],
-        vec!["close", ours],
-        vec!["keep-alive, X_Auth_Subject", ours],
-        vec![", ,, x-auth-subject", "x-auth-scopes;q=1, \"x-auth-session\"", ours],
-    ] {
-        for (name, call) in calls(&gate, &token) {
-            let call = nominations.iter().fold(call, |call, value| call.header("Connection", value));
-            spoofed(call).send().expect(200);
-            let seen = upstream.seen().pop().unwrap();
-            let expected = if name == "judged" { 4 } else { 0 };
-            assert_eq!(identity(name, &seen).len(), expected, "{name} {nominations:?}");
-            for kept in ["host", "x-request-id", "x-forwarded-for", "x-forwarded-proto"] {
-                assert!(seen.header(kept).is_some(), "{name} {nominations:?}: no {kept}");
-            }
-            assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
-        }
-    }
-}
-
-#[test]
-fn nor_do_trailers() {
-    let upstream = Upstream::start();
-    let gate = Start::before(upstream.address).start();
-    let token = gate.alice(&["messages:send"]).field("access_token");
-    let names = "X-Auth-Subject, X_Auth_Scopes, X-Forwarded-For, Authorization, X-Checksum";
-    for (target, authorization) in
-        [(JUDGED, format!("Authorization: Bearer {token}\r\n")), (PASSTHROUGH, String::new())]
-    {
-        let raw = format!(
-            "POST {target} HTTP/1.1\r\nHost: x\r\n{authorization}Transfer-Encoding: chunked\r\nTrailer: {names}\r\n\r\n\
-             2\r\nhi\r\n0\r\nX-Auth-Subject: mallory\r\nX_Auth_Scopes: all:any\r\nX-Forwarded-For: 6.6.6.6\r\n\
-             Authorization: Bearer mallory\r\nX-Checksum: 42\r\n\r\n"
-        );
-        exchange(gate.address, raw.as_bytes()).expect(200);
-        let seen = upstream.seen().pop().unwrap();
-        assert_eq!(seen.body, b"hi");
-        let trailers: Vec<_> = seen.trailers.iter().map(|(name, value)| (read_loosely(name), &**value)).collect();
-        assert_eq!(trailers, [("x-checksum".to_owned(), "42")], "{target}");
-    }
-}
-
-#[test]
 fn each_request_on_a_connection_is_its_own_callers() {
     let upstream = Upstream::start();
     let gate = Start::before(upstream.address).start();
@@ -155,26 +106,5 @@ fn each_request_on_a_connection_is_its_own_callers() {
         }
         connection.ask(&gate.get(PUBLIC)).expect(200);
         assert_eq!(upstream.seen().pop().unwrap().header("x-auth-subject"), None, "round {round}");
-    }
-}
-
-#[test]
-fn no_header_makes_one_method_another() {
-    let upstream = Upstream::start();
-    let gate = Start::before(upstream.address).start();
-    let token = gate.alice(&["messages:list"]).field("access_token");
-    let names = [
-        "X-HTTP-Method-Override",
-        "x_http_method_override",
-        "X-HTTP-Method",
-        "X_Http_Method",
-        "X-Method-Override",
-        "x-method_override",
-    ];
-    for (name, call) in calls(&gate, &token) {
-        names.iter().fold(call, |call, name| call.header(name, "DELETE")).send().expect(200);
-        let seen = upstream.seen().pop().unwrap();
-        assert_eq!(seen.method, "GET", "{name}");
-        assert!(seen.headers.iter().all(|(_, value)| value != "DELETE"), "{name}: {:?}", seen.headers);
     }
 }

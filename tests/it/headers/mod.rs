@@ -1,9 +1,7 @@
 //! What crosses the gate in a header, in either direction, as the upstream and the client read it from the wire.
 
 mod authorization;
-mod framing;
 mod hops;
-mod hosts;
 mod identity;
 mod origin;
 

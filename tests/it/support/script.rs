@@ -108,6 +108,22 @@ impl Leg {
         offer(self.reader.get_ref(), length)
     }
 
+    /// Sends without end, until the gate closes the connection.
+    #[track_caller]
+    pub fn send_until_closed(&mut self) {
+        let stream = self.reader.get_mut();
+        stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        loop {
+            match stream.write(&[b'x'; 1 << 16]) {
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    panic!("the connection is held, and nothing is taken")
+                }
+                Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+
     /// Breaks the connection off.
     pub fn reset(self) {
         socket2::SockRef::from(self.reader.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
