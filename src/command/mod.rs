@@ -4,6 +4,7 @@
 //! configuration); a mistake is told in lines a person can act on, on standard error.
 //! Does not know: how anything works.
 
+mod audit_paths;
 pub mod demo;
 mod hash_password;
 mod keygen;
@@ -28,6 +29,7 @@ Settings are read from defaults, then the file, then the environment, then these
   PORTCULLIS_SERVER__LISTEN=0.0.0.0:8080 portcullis        a variable for every key: PORTCULLIS_SECTION__KEY
   portcullis --set token.access_ttl=5m                     any key as a flag
   portcullis check --upstream http://127.0.0.1:3000        say all that is wrong, start nothing
+  portcullis audit-paths                                   ask the upstream how it reads odd paths, and compare
 
 First steps:
   portcullis demo                                          see it work, nothing else needed
@@ -108,6 +110,9 @@ enum Verb {
     /// Say all that is wrong with the configuration, keys and users file, and start nothing
     #[command(after_help = EXIT_CODES)]
     Check(Settings),
+    /// Ask the upstream how it reads odd spellings of the routes' paths, and whether the gate demands as much for them
+    #[command(after_help = format!("{}\n\n{EXIT_CODES} {}", audit_paths::MANUAL, audit_paths::FURTHER_CODES))]
+    AuditPaths(audit_paths::AuditArgs),
     /// Print the configuration in effect and where each value comes from; secrets are hidden
     #[command(after_help = EXIT_CODES)]
     Config(Settings),
@@ -140,6 +145,7 @@ pub fn main() -> ExitCode {
         None => with_config(&cli.settings, serve::run),
         Some(Verb::Serve(settings)) => with_config(&settings, serve::run),
         Some(Verb::Check(settings)) => with_config(&settings, serve::check),
+        Some(Verb::AuditPaths(args)) => audit_paths::run(args),
         Some(Verb::Config(settings)) => with_config(&settings, |config| {
             print!("{}", config.effective());
             ExitCode::SUCCESS

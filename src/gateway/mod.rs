@@ -10,6 +10,7 @@ mod admissible;
 mod body;
 mod cors;
 mod endpoint;
+mod foresight;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod handover;
@@ -41,6 +42,7 @@ use crate::token::Policy;
 
 pub use cors::Cors;
 pub use endpoint::{Endpoints, FormPaths, KEYS, OauthPaths};
+pub use foresight::Foresight;
 pub use handover::Handover;
 pub use mapping::Mapping;
 pub use preset::{FURTHER_SCOPES, smsgate as smsgate_rules};

@@ -8,6 +8,7 @@
 
 mod check;
 mod error;
+mod foresight;
 mod keeper;
 mod primary;
 mod replica;
@@ -36,6 +37,7 @@ use crate::token::Policy;
 
 pub use check::check;
 pub use error::{StartError, StopError};
+pub use foresight::foresight;
 
 use keeper::Keeper;
 use replica::Following;

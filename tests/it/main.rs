@@ -5,6 +5,7 @@
 mod support;
 
 mod admin;
+mod audit_paths;
 mod clients;
 mod crash;
 #[cfg(target_os = "linux")]

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::support::{Ended, Run, Start, Upstream, user};
 
-const COMMANDS: [&str; 8] = ["serve", "check", "config", "demo", "hash-password", "keygen", "keys", "store"];
+const COMMANDS: [&str; 9] =
+    ["serve", "check", "audit-paths", "config", "demo", "hash-password", "keygen", "keys", "store"];
 
 #[track_caller]
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
@@ -47,6 +48,8 @@ fn wrong_usage_is_told_apart_from_all_else() {
         &["keygen", "--algorithm", "none"],
         &["demo", "--listen", "nowhere"],
         &["hash-password", "the-password-as-an-argument"],
+        &["audit-paths", "extra"],
+        &["audit-paths", "--max-requests", "0"],
         &["keys"],
         &["keys", "add", "--algorithm", "none"],
         &["keys", "list", "extra"],
