@@ -65,18 +65,20 @@ fn it_is_private_and_holds_nothing_that_could_be_presented() {
     revoke(&gate, &ended);
     let users = fs::read_to_string(gate.folder().join("users.toml")).unwrap();
     let hash = users.split('"').find(|word| word.starts_with("$2")).unwrap().to_owned();
-    let journal = written_to_the_journal(&gate.folder());
+    let journal = written_so_far(&gate.folder());
     gate.stop();
     assert_eq!(mode(&snapshot(&gate)), 0o600);
     holds_nothing_that_could_be_presented(&fs::read(snapshot(&gate)).unwrap(), &gate, [&first, &second, &ended], &hash);
     holds_nothing_that_could_be_presented(&journal, &gate, [&first, &second, &ended], &hash);
 }
 
-/// What stands in the segments of a gate that runs.
-fn written_to_the_journal(folder: &Path) -> Vec<u8> {
+/// What stands in the files of a gate that runs: in segments, and what a snapshot has just taken from there.
+fn written_so_far(folder: &Path) -> Vec<u8> {
     let files = fs::read_dir(folder.join("data")).unwrap().map(|file| file.unwrap().path());
     let segments = files.filter(|file| file.file_name().unwrap().to_str().unwrap().contains(".journal."));
-    segments.flat_map(|file| fs::read(file).unwrap()).collect()
+    let mut written: Vec<u8> = segments.filter_map(|file| fs::read(file).ok()).flatten().collect();
+    written.extend(fs::read(folder.join("data/sessions.snapshot")).unwrap_or_default());
+    written
 }
 
 #[track_caller]
