@@ -24,8 +24,8 @@ test: clients ## All tests; what a missing tool keeps from running shows as igno
 	$(CARGO) test --locked
 
 test-deps: ## Install what other people's clients and bench-instructions need (Debian packages; needs root)
-	@(for tool in curl python3 node npm openssl strace valgrind vgdb chromium; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
-	  { apt-get update -q && apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm openssl strace valgrind chromium; }
+	@(for tool in curl python3 node npm openssl strace valgrind vgdb chromium promtool; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
+	  { apt-get update -q && RUNLEVEL=1 apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm openssl strace valgrind chromium prometheus; }
 
 clients: ## Prepare other people's clients under target/clients (nothing is installed elsewhere)
 	@sh tests/clients/prepare.sh

@@ -12,9 +12,13 @@ fn main() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let required = env::var("PORTCULLIS_TEST_REQUIRE").is_ok_and(|what| what == "all");
 
-    for (cfg, tool) in
-        [("have_curl", "curl"), ("have_node", "node"), ("have_python3", "python3"), ("have_chromium", "chromium")]
-    {
+    for (cfg, tool) in [
+        ("have_curl", "curl"),
+        ("have_node", "node"),
+        ("have_python3", "python3"),
+        ("have_chromium", "chromium"),
+        ("have_promtool", "promtool"),
+    ] {
         let found = on_path(tool);
         if let Some(path) = &found {
             println!("cargo::rerun-if-changed={}", path.display());

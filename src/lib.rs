@@ -21,7 +21,7 @@
 //! - [`token`]: the rules, pure: claims, verification, the session state machine
 //! - [`keys`]: signing keys, their files, and how they follow one another
 //!
-//! Beside them: [`config`] (what was written, then what is trusted), [`observe`] (the log), [`clock`] (where time
+//! Beside them: [`config`] (what was written, then what is trusted), [`observe`] (the log), [`metrics`] (the numbers), [`clock`] (where time
 //! enters), [`muster`] (asking all workers to look at their sockets),
 //! [`wire`] (a TCP stream as hyper sees it).
 //!
@@ -42,7 +42,7 @@
 //! ([`account::Directory`]), the keys in force ([`keys::Keys`]), those of other issuers ([`issuer::Issuers`]), the guess
 //! limits, the cache of Basic successes and the client secrets that were found right ([`account::Accounts`]), the clock's
 //! floor ([`clock::Clock`]), the number of open tunnels ([`upstream::Tunnels`]), the lines of the log that are not yet written
-//! ([`observe::Log`]). Everything else belongs to one worker thread (its upstream connections, its cache of verified
+//! ([`observe::Log`]), and the numbers ([`metrics::Metrics`]), of which each worker writes its own. Everything else belongs to one worker thread (its upstream connections, its cache of verified
 //! tokens) or never changes. There are no statics.
 //!
 //! # Invariants
@@ -64,6 +64,7 @@ pub mod fuzzing;
 pub mod gateway;
 pub mod issuer;
 pub mod keys;
+pub mod metrics;
 pub mod muster;
 pub mod observe;
 pub mod profile;

@@ -23,6 +23,8 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::metrics::{CONTENT_TYPE as CONTENT_TYPE_OF_NUMBERS, Metrics};
+
 use super::status::Status;
 
 const MOST_CONNECTIONS: usize = 32;
@@ -41,7 +43,7 @@ impl Admin {
     ///
     /// # Errors
     /// When the system gives no thread or no runtime.
-    pub fn start(listener: TcpListener, status: Arc<Status>) -> io::Result<Self> {
+    pub fn start(listener: TcpListener, status: Arc<Status>, metrics: Arc<Metrics>) -> io::Result<Self> {
         let (address, stop) = (listener.local_addr()?, CancellationToken::new());
         let stopped = stop.clone();
         let work = move || {
@@ -50,7 +52,7 @@ impl Admin {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 tokio::select! {
                     () = stopped.cancelled() => {}
-                    () = serve(listener, &status) => {}
+                    () = serve(listener, &status, &metrics) => {}
                 }
                 Ok::<_, io::Error>(())
             })
@@ -64,7 +66,7 @@ impl Admin {
     }
 }
 
-async fn serve(listener: tokio::net::TcpListener, status: &Arc<Status>) {
+async fn serve(listener: tokio::net::TcpListener, status: &Arc<Status>, metrics: &Arc<Metrics>) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         // Nobody closes it.
@@ -73,9 +75,9 @@ async fn serve(listener: tokio::net::TcpListener, status: &Arc<Status>) {
             sleep(BREATHER).await;
             continue;
         };
-        let status = Arc::clone(status);
+        let (status, metrics) = (Arc::clone(status), Arc::clone(metrics));
         let service = service_fn(move |request| {
-            let answer = answer(&request, &status);
+            let answer = answer(&request, &status, &metrics);
             async move { Ok::<_, Infallible>(answer) }
         });
         spawn_local(async move {
@@ -88,7 +90,7 @@ async fn serve(listener: tokio::net::TcpListener, status: &Arc<Status>) {
     }
 }
 
-fn answer(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, status: &Status, metrics: &Arc<Metrics>) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n".into());
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -97,7 +99,8 @@ fn answer(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>>
     match request.uri().path() {
         "/livez" | "/healthz" => text(StatusCode::OK, "ok\n".into()),
         "/readyz" => ready(request.uri().query().unwrap_or_default(), status),
-        _ => text(StatusCode::NOT_FOUND, "there are /livez, /healthz and /readyz here\n".into()),
+        "/metrics" => numbers(metrics),
+        _ => text(StatusCode::NOT_FOUND, "there are /livez, /healthz, /readyz and /metrics here\n".into()),
     }
 }
 
@@ -110,6 +113,12 @@ fn ready(query: &str, status: &Status) -> Response<Full<Bytes>> {
         true if parameters().any(|(name, _)| name == "verbose") => text(StatusCode::OK, readiness.lines + "ready\n"),
         true => text(StatusCode::OK, "ok\n".into()),
     }
+}
+
+fn numbers(metrics: &Arc<Metrics>) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::OK, metrics.text());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_OF_NUMBERS));
+    response
 }
 
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {

@@ -51,6 +51,11 @@ impl Status {
         let _ = self.checks.set(checks);
     }
 
+    /// Whether a gate is, with all its checks.
+    pub fn is_ready(&self) -> bool {
+        self.readiness(&[]).ready
+    }
+
     /// Looks at everything but `excluded`.
     pub(super) fn readiness(&self, excluded: &[&str]) -> Readiness {
         let stage = *self.stage.lock().unwrap_or_else(PoisonError::into_inner);

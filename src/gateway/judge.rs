@@ -8,12 +8,14 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use crate::account::{Credentials, RetryAfter, SignInError, User};
 use crate::issuer::Foreign;
+use crate::metrics::Tally;
 use crate::profile::Caller;
 use crate::token::{AccessStanding, SESSIONS_ADMIN, Scopes, TOKENS_MANAGE, Timestamp, TokenError, Verified, access};
 use crate::upstream::Permit;
@@ -88,12 +90,13 @@ pub struct Judge {
     verified: VerifiedTokens,
     /// Of the keys, our own and others', by which the tokens in `verified` were verified.
     keys_epoch: Cell<u64>,
+    tally: Arc<Tally>,
 }
 
 impl Judge {
-    pub fn new(charter: Arc<Charter>, cache_entries: usize) -> Self {
+    pub fn new(charter: Arc<Charter>, cache_entries: usize, tally: Arc<Tally>) -> Self {
         let keys_epoch = Cell::new(keys_epoch(&charter));
-        Self { charter, verified: VerifiedTokens::new(cache_entries), keys_epoch }
+        Self { charter, verified: VerifiedTokens::new(cache_entries), keys_epoch, tally }
     }
 
     /// Judges a request against what its route demands.
@@ -198,11 +201,15 @@ impl Judge {
                     self.verified.forget(token);
                     return Err(Refusal::Token(error));
                 }
+                self.tally.tokens_known.add(1);
                 admitted
             }
             None => {
                 let text = str::from_utf8(token).map_err(|_| Refusal::Token(TokenError::Malformed))?;
+                let began = Instant::now();
                 let admitted = Rc::new(self.verify(text, now)?);
+                charter.metrics.events.verification.observe(began.elapsed());
+                self.tally.tokens_verified.add(1);
                 self.verified.remember(token, &admitted);
                 admitted
             }

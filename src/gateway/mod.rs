@@ -36,6 +36,7 @@ use crate::account::Accounts;
 use crate::clock::Clock;
 use crate::issuer::Issuers;
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::profile::Sessions;
 use crate::store::Store;
 use crate::token::Policy;
@@ -98,4 +99,5 @@ pub struct Charter {
     /// Between gates that share their keys: who asks for what one hands over to another.
     pub handover: Handover,
     pub access_log: AccessLog,
+    pub metrics: Arc<Metrics>,
 }

@@ -12,6 +12,7 @@ use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use tracing::warn;
 
+use crate::metrics::{Decision, RuleNumber, Tally};
 use crate::observe::chain;
 use crate::token::Timestamp;
 use crate::upstream::{Answer, Terms, Upstream, UpstreamError};
@@ -32,14 +33,16 @@ pub struct Gateway {
     /// On a gate that only follows another one: where our own endpoints are answered.
     primary: Option<Upstream>,
     request_ids: RequestIds,
+    tally: Arc<Tally>,
 }
 
 impl Gateway {
     /// With `primary`, our own endpoints are answered there.
     pub fn new(charter: Arc<Charter>, upstream: Terms, primary: Option<Terms>, cache_entries: usize) -> Self {
-        let judge = Judge::new(Arc::clone(&charter), cache_entries);
+        let tally = charter.metrics.tally();
+        let judge = Judge::new(Arc::clone(&charter), cache_entries, Arc::clone(&tally));
         let (upstream, primary) = (Upstream::new(upstream), primary.map(Upstream::new));
-        Self { charter, judge, upstream, primary, request_ids: RequestIds::new() }
+        Self { charter, judge, upstream, primary, request_ids: RequestIds::new(), tally }
     }
 
     /// Lets go of what has been idle for too long and gives up what was waited for in vain. To be called now and then.
@@ -69,7 +72,8 @@ impl Gateway {
         // Clones share the text: the request is changed and moved while its path is still looked at.
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let allowed = self.charter.cors.as_ref().map(|cors| cors.allowed(request.headers()));
-        let mut answer = self.answer(request, &uri, peer, arrived_at, &mut request_id).await;
+        let mut rule = RuleNumber::NONE;
+        let mut answer = self.answer(request, &uri, peer, arrived_at, &mut request_id, &mut rule).await;
         // To an extended CONNECT, any success says that a tunnel begins (RFC 9110 section 9.3.6).
         if method == Method::CONNECT
             && answer.as_ref().is_ok_and(|it| it.status().is_success() && !matches!(it.body(), Answer::Switched(_)))
@@ -100,6 +104,15 @@ impl Gateway {
         if let (Some(cors), Some(allowed)) = (&self.charter.cors, allowed) {
             cors.mark_answer(&mut response, allowed);
         }
+        let decision = match reason {
+            Some(reason) => {
+                self.tally.refusal(rule, reason);
+                Decision::Refused
+            }
+            None if rule == RuleNumber::GATE => Decision::Answered,
+            None => Decision::Forwarded,
+        };
+        self.tally.request(rule, decision, response.status());
         let line = Line { method, uri, peer: peer.address, status: response.status() };
         match (self.charter.access_log, reason) {
             (AccessLog::All, reason) => line.write(reason.unwrap_or("ok"), &request_id),
@@ -128,17 +141,20 @@ impl Gateway {
         peer: &Peer,
         arrived_at: Timestamp,
         request_id: &mut HeaderValue,
+        rule: &mut RuleNumber,
     ) -> Result<Response<Answer>, Refusal> {
         let charter = &*self.charter;
         admissible(&mut request, &charter.bounds)?;
         let path = path::canonical(uri.path()).map_err(|_| Refusal::AmbiguousPath)?;
         if charter.cors.is_some() && cors::is_preflight(&request) {
+            *rule = RuleNumber::GATE;
             return Ok(cors::preflight(request_id));
         }
         let forwarded = peer.forwarded(request.headers());
         let address = visitor::client_address(peer, forwarded.as_ref(), &charter.trusted_proxies);
         let mut visitor = Visitor { address, arrived_at, now: arrived_at };
         if let Some(endpoint) = charter.endpoints.find(request.method(), &path) {
+            *rule = RuleNumber::GATE;
             let note = charter.handover.read(request.method(), uri, request.headers(), arrived_at);
             // Boxed: what is rare must not make every request's future, which idle connections keep, as large as itself.
             if let Some(primary) = self.primary.as_ref().filter(|_| !endpoint.is_public_knowledge()) {
@@ -166,15 +182,18 @@ impl Gateway {
         if charter.upstream_auth_paths.iter().any(|theirs| strip_prefix_loosely(&path, theirs).is_some()) {
             return Err(Refusal::NoEndpoint);
         }
-        let demand = charter.routes.demand(request.method(), &path);
+        let (demand, number) = charter.routes.rule(request.method(), &path);
+        *rule = number;
         let permit = self.judge.admit(demand, request.headers(), &visitor).await?;
         let credentials = self.judge.guessable(&permit, request.headers(), &visitor)?;
         let target = charter.mapping.target(uri, path).map_err(|_| Refusal::AmbiguousPath)?;
+        let sent = Instant::now();
         let response = self
             .upstream
             .forward(request, target, &permit, &peer.origin, forwarded.as_ref(), request_id)
             .await
             .map_err(Refusal::Upstream)?;
+        self.tally.upstream_answered(number, sent.elapsed());
         if let Some(credentials) = credentials
             && response.status() == StatusCode::UNAUTHORIZED
         {

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use http::Method;
 
+use crate::metrics::{RuleNames, RuleNumber};
+
 /// What a route demands of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Demand {
@@ -52,6 +54,12 @@ impl Rule {
         Self { path: path.into(), methods: Vec::new(), demand }
     }
 
+    /// How the rule reads in numbers: its methods and its path.
+    fn name(&self) -> String {
+        let methods: Vec<_> = self.methods.iter().map(Method::as_str).collect();
+        if methods.is_empty() { self.path.clone() } else { format!("{} {}", methods.join(","), self.path) }
+    }
+
     fn covers(&self, method: &Method) -> bool {
         self.methods.is_empty()
             || self.methods.contains(method)
@@ -70,6 +78,14 @@ impl Rule {
 pub struct Routes {
     root: Node,
     unmatched: Demand,
+    names: RuleNames,
+}
+
+/// A rule, and by what number requests that meet it are counted.
+#[derive(Debug)]
+struct Numbered {
+    rule: Rule,
+    number: RuleNumber,
 }
 
 #[derive(Debug, Default)]
@@ -79,25 +95,37 @@ struct Node {
     literals: Vec<(Box<str>, Node)>,
     parameter: Option<Box<Node>>,
     /// Rules whose path ends here.
-    ends: Vec<Rule>,
+    ends: Vec<Numbered>,
     /// Rules whose path goes on with `*`.
-    rest: Vec<Rule>,
+    rest: Vec<Numbered>,
 }
 
 impl Routes {
     pub fn new(rules: impl IntoIterator<Item = Rule>, unmatched: Demand) -> Self {
-        let mut root = Node::default();
+        let (mut root, mut names) = (Node::default(), RuleNames::default());
         for rule in rules {
-            root.add(rule);
+            let number = names.number(&rule.name());
+            root.add(Numbered { rule, number });
         }
-        Self { root, unmatched }
+        Self { root, unmatched, names }
+    }
+
+    /// What requests are counted by.
+    pub fn names(&self) -> &RuleNames {
+        &self.names
     }
 
     /// What a request with this method and canonical path has to meet.
     pub fn demand(&self, method: &Method, path: &str) -> &Demand {
+        self.rule(method, path).0
+    }
+
+    /// The same, and by what number such a request is counted.
+    pub fn rule(&self, method: &Method, path: &str) -> (&Demand, RuleNumber) {
         let trimmed = path.strip_suffix('/').unwrap_or(path);
         let rest = trimmed.strip_prefix('/').filter(|rest| !rest.is_empty());
-        self.root.find(rest, Search { method, path }).map_or(&self.unmatched, |rule| &rule.demand)
+        let found = self.root.find(rest, Search { method, path });
+        found.map_or((&self.unmatched, RuleNumber::UNMATCHED), |found| (&found.rule.demand, found.number))
     }
 
     /// The scopes that some rule demands.
@@ -119,15 +147,15 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// The first of `rules` for this request. One that demands nothing counts only where the path is `exact`.
-    fn among(self, rules: &[Rule], exact: bool) -> Option<&Rule> {
+    fn among(self, rules: &[Numbered], exact: bool) -> Option<&Numbered> {
         let fits = |rule: &Rule| rule.demand.asks_something() || (exact && rule.is_spelled_in(self.path));
-        rules.iter().find(|rule| rule.covers(self.method) && fits(rule))
+        rules.iter().find(|Numbered { rule, .. }| rule.covers(self.method) && fits(rule))
     }
 }
 
 impl Node {
-    fn add(&mut self, rule: Rule) {
-        let path = rule.path.clone();
+    fn add(&mut self, rule: Numbered) {
+        let path = rule.rule.path.clone();
         let mut node = self;
         for segment in path.split('/').filter(|segment| !segment.is_empty()) {
             if segment == "*" {
@@ -149,7 +177,7 @@ impl Node {
 
     /// Depth first: literal before parameter before remainder, so the first find is the most specific. `rest` is what
     /// follows this node's segment, without its leading slash.
-    fn find(&self, rest: Option<&str>, search: Search<'_>) -> Option<&Rule> {
+    fn find(&self, rest: Option<&str>, search: Search<'_>) -> Option<&Numbered> {
         let Some(rest) = rest else {
             let slash = search.path.ends_with('/');
             // `/a/` is a variant of `/a`, but the remainder of `/a/*`, which covers `/a` too where it demands something:
@@ -174,7 +202,7 @@ impl Node {
     }
 
     fn collect_scopes(&self, scopes: &mut Vec<Arc<str>>) {
-        for rule in self.ends.iter().chain(&self.rest) {
+        for Numbered { rule, .. } in self.ends.iter().chain(&self.rest) {
             if let Demand::Scope(scope) = &rule.demand {
                 scopes.push(Arc::clone(scope));
             }

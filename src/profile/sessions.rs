@@ -10,12 +10,14 @@ mod inspection;
 mod owner;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::time::sleep;
 
 use crate::account::{Accounts, Client, Grant};
 use crate::clock::Clock;
 use crate::keys::Keys;
+use crate::metrics::{Event, Metrics, Step};
 use crate::muster::Muster;
 use crate::store::{Store, StoreError};
 use crate::token::{
@@ -58,6 +60,7 @@ pub struct Sessions {
     pub record_addresses: RecordAddresses,
     /// Scopes that mean something here: what routes demand, and the API's own.
     pub known_scopes: Scopes,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Sessions {
@@ -66,6 +69,16 @@ impl Sessions {
     /// # Errors
     /// When the scopes do not fit, or the store cannot take it.
     pub async fn begin(
+        &self,
+        profile: Profile,
+        caller: &Caller,
+        request: Request,
+        visit: Visit<'_>,
+    ) -> Result<Pair, Refused> {
+        self.timed(Step::Issuance, self.make(profile, caller, request, visit)).await
+    }
+
+    async fn make(
         &self,
         profile: Profile,
         caller: &Caller,
@@ -153,6 +166,16 @@ impl Sessions {
         by: Option<Presenter>,
         visit: Visit<'_>,
     ) -> Result<Pair, Refused> {
+        self.timed(Step::Issuance, self.rotate(profile, token, by, visit)).await
+    }
+
+    async fn rotate(
+        &self,
+        profile: Profile,
+        token: &str,
+        by: Option<Presenter>,
+        visit: Visit<'_>,
+    ) -> Result<Pair, Refused> {
         let refused = |refusal| Err(Refused::Refresh(refusal));
         let Refreshing { id, issued_at } = match self.verify(profile, token, visit.now) {
             Ok(refreshing) => refreshing,
@@ -181,8 +204,14 @@ impl Sessions {
         let rotation = self.store.rotate(&presented, &users, current.kid(), visit.now, settle).await;
         let session = match rotation.map_err(|_| Refused::Unwritten)? {
             Rotation::Rotated(session) => session,
-            Rotation::Retried(session) => session,
-            Rotation::Raced => return refused(RefreshRefusal::Raced),
+            Rotation::Retried(session) => {
+                self.metrics.events.count(Event::Retry);
+                session
+            }
+            Rotation::Raced => {
+                self.metrics.events.count(Event::Race);
+                return refused(RefreshRefusal::Raced);
+            }
             Rotation::Refused(refusal @ (RotationRefusal::Ahead | RotationRefusal::Lost)) => {
                 self.audit(&visit).lost_token(profile, id, issued_at);
                 return refused(RefreshRefusal::Rotation(refusal));
@@ -206,6 +235,14 @@ impl Sessions {
         let key = ring.find(&session.kid).unwrap_or(&current);
         self.audit(&visit).refresh(&session);
         Pair::mint(&session, owner.person(), key, &self.policy).map_err(Refused::Mint)
+    }
+
+    /// Counts how it went, and how long it took.
+    async fn timed<T>(&self, step: Step, work: impl Future<Output = Result<T, Refused>>) -> Result<T, Refused> {
+        let began = Instant::now();
+        let outcome = work.await;
+        self.metrics.events.step(step, outcome.is_ok(), began.elapsed());
+        outcome
     }
 
     fn verify(&self, profile: Profile, token: &str, now: Timestamp) -> Result<Refreshing, TokenError> {

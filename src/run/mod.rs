@@ -11,6 +11,7 @@ mod error;
 mod foresight;
 mod keeper;
 mod primary;
+mod readings;
 mod replica;
 mod terms;
 
@@ -30,6 +31,7 @@ use crate::edge::{self, Crew};
 use crate::gateway::{Charter, Gateway, Handover, Mapping, Routes};
 use crate::issuer::{Fetching, Issuers};
 use crate::keys::{KeyRing, Keys};
+use crate::metrics::Metrics;
 use crate::muster::{Muster, Roll};
 use crate::profile::Sessions;
 use crate::store::Store;
@@ -88,14 +90,16 @@ pub struct Prepared {
 /// [`StartError`] for whatever is not as it must be.
 pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let status = Arc::new(Status::default());
-    let admin = admin(config, &status)?;
+    let metrics = Arc::new(Metrics::default());
+    let admin = admin(config, &status, &metrics)?;
     let policy = Arc::new(terms::policy(config));
     let issuers = Arc::new(Issuers::open(terms::issuers(config), &terms::jwks_bounds(config))?);
     let footing = match &config.store.kind {
         StoreKind::Memory => primary::prepare(config, &policy, &status)?,
         StoreKind::Replica { .. } => replica::prepare(config, &policy)?,
     };
-    let (charter, rolls, scribe) = charter(config, policy, issuers, footing, &status);
+    let (charter, rolls, scribe) = charter(config, policy, issuers, footing, &status, metrics);
+    readings::hand_in(&charter, &status);
     Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin })
 }
 
@@ -168,12 +172,14 @@ fn charter(
     issuers: Arc<Issuers>,
     footing: Footing,
     status: &Status,
+    metrics: Arc<Metrics>,
 ) -> (Charter, Vec<Roll>, Scribe) {
     let Footing { store, ring, accounts, clock, scribe, check } = footing;
     status.look_at([check].into_iter().chain(issuers_check(config, &issuers)).collect());
     let handover = Handover::new(ring.fingerprint_key(), policy.leeway);
     let (keys, accounts) = (Arc::new(Keys::new(ring)), Arc::new(accounts));
     let routes = Routes::new(terms::rules(config), terms::unmatched(config));
+    metrics.name_rules(routes.names().clone());
     let (muster, rolls) = Muster::new(config.workers.get());
     let sessions = Sessions {
         store: Arc::clone(&store),
@@ -184,6 +190,7 @@ fn charter(
         policy: Arc::clone(&policy),
         record_addresses: terms::record_addresses(config),
         known_scopes: terms::known_scopes(config, &routes),
+        metrics: Arc::clone(&metrics),
     };
     let charter = Charter {
         clock,
@@ -198,6 +205,7 @@ fn charter(
         bounds: terms::bounds(config),
         handover,
         access_log: terms::access_log(config),
+        metrics,
         policy,
         keys,
         issuers,
@@ -216,9 +224,10 @@ fn issuers_check(config: &Config, issuers: &Arc<Issuers>) -> Option<Check> {
     (!config.issuers.is_empty()).then(|| Check { name: "issuers", trouble: Box::new(trouble), dispensable: true })
 }
 
-fn admin(config: &Config, status: &Arc<Status>) -> Result<Option<Admin>, StartError> {
+fn admin(config: &Config, status: &Arc<Status>, metrics: &Arc<Metrics>) -> Result<Option<Admin>, StartError> {
     let Some(listen) = config.admin.listen else { return Ok(None) };
-    let admin = Admin::start(edge::bind(listen)?, Arc::clone(status)).map_err(StartError::Threads)?;
+    let admin =
+        Admin::start(edge::bind(listen)?, Arc::clone(status), Arc::clone(metrics)).map_err(StartError::Threads)?;
     info!(address = %admin.address(), "the operator's endpoints are there");
     Ok(Some(admin))
 }

@@ -10,6 +10,7 @@
 
 mod changes;
 mod due;
+mod figures;
 pub mod files;
 mod follower;
 mod ledger;

@@ -56,7 +56,7 @@ impl Store {
         let Source::Own(own) = &self.source else { return false };
         let snapshots = own.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         let (snapshot, journal) = snapshots.sizes();
-        let age = snapshots.written_at.map(|at| now.saturating_since(at));
+        let age = own.journal.snapshot_at().map(|at| now.saturating_since(at));
         due::snapshot_is_due(self.has_news(), due::Files { snapshot, journal, age })
     }
 
@@ -81,7 +81,7 @@ impl Store {
             round.drain()
         })?;
         round.finish(self.memory.newest())?;
-        snapshots.written_at = Some(now);
+        own.journal.snapshot_finished(now);
         Ok(())
     }
 

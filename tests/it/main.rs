@@ -17,6 +17,7 @@ mod hostile;
 mod input;
 mod issuers;
 mod keys;
+mod metrics;
 mod oauth;
 mod paths;
 mod replica;

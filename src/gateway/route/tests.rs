@@ -356,3 +356,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn requests_are_counted_by_the_rule_that_decides() {
+    let routes = routes(&[("GET POST", "/a/{id}", scope("a")), ("", "/*", scope("any"))]);
+    let number = |method: Method, path| routes.rule(&method, path).1;
+    assert_eq!(number(Method::GET, "/a/1"), number(Method::POST, "/a/2"));
+    assert_ne!(number(Method::GET, "/a/1"), number(Method::PUT, "/a/1"));
+    let mut names = routes.names().clone();
+    assert_eq!(number(Method::GET, "/a/1"), names.number("GET,POST /a/{id}"));
+    assert_eq!(number(Method::PUT, "/a/1"), names.number("/*"));
+}
+
+#[test]
+fn what_no_rule_speaks_of_is_counted_as_that() {
+    let routes = routes(&[("GET", "/a", scope("a"))]);
+    assert_eq!(routes.rule(&Method::GET, "/b"), (&Demand::Unmatched, RuleNumber::UNMATCHED));
+}

@@ -5,6 +5,7 @@
 //! Does not know: who else ends sessions: reuse, time, a changed user.
 
 use crate::account::Client;
+use crate::metrics::Step;
 use crate::token::{Profile, Refreshing, SessionId, Subject, access, opaque};
 
 use super::{Refused, Sessions, Visit};
@@ -15,6 +16,10 @@ impl Sessions {
     /// # Errors
     /// [`Refused::Unwritten`] if nobody can say that the end outlives this process; until then it holds.
     pub async fn end(&self, subject: &Subject, id: SessionId, visit: Visit<'_>) -> Result<(), Refused> {
+        self.timed(Step::Revocation, self.end_own(subject, id, visit)).await
+    }
+
+    async fn end_own(&self, subject: &Subject, id: SessionId, visit: Visit<'_>) -> Result<(), Refused> {
         // One that has ended may not be written yet: whoever asks again has to be told so again.
         if self.store.find(id).is_some_and(|session| session.subject != *subject) {
             return Ok(());

@@ -4,11 +4,13 @@
 //! of the records is that of the calls; a receipt says yes only when the change is on the disk as the mode demands.
 //! Does not know: what the records mean, when a snapshot is due.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::metrics::Histogram;
 use crate::token::Timestamp;
 
 use super::desk::{Desk, Health, Progress};
@@ -86,6 +88,22 @@ impl Journal {
         desk.next - desk.covered
     }
 
+    /// When the last snapshot round of this process began that was finished.
+    pub fn snapshot_at(&self) -> Option<Timestamp> {
+        let micros = self.shared.snapshot_at.load(Ordering::Relaxed);
+        (micros > 0).then(|| Timestamp::from_micros(micros))
+    }
+
+    /// Takes down that a round was finished that began at this time.
+    pub fn snapshot_finished(&self, began: Timestamp) {
+        self.shared.snapshot_at.store(began.as_micros(), Ordering::Relaxed);
+    }
+
+    /// How long the disk has taken for each sync.
+    pub fn syncs(&self) -> &Histogram {
+        &self.shared.syncs
+    }
+
     /// Has the writer write and sync what waits, and end. What is appended from now on is refused.
     pub fn close(&self) {
         let mut desk = self.shared.desk();
@@ -125,12 +143,23 @@ pub(super) struct Shared {
     /// Something was decided.
     done: Condvar,
     progress: watch::Sender<Progress>,
+    /// How long the disk takes to sync.
+    pub syncs: Histogram,
+    /// When the last round began that was finished, in microseconds; zero before the first.
+    snapshot_at: AtomicU64,
 }
 
 impl Shared {
     pub(super) fn new(desk: Desk) -> Self {
         let progress = watch::Sender::new(desk.progress);
-        Self { desk: Mutex::new(desk), work: Condvar::new(), done: Condvar::new(), progress }
+        Self {
+            desk: Mutex::new(desk),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            progress,
+            syncs: Histogram::default(),
+            snapshot_at: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {

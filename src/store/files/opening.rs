@@ -59,12 +59,7 @@ pub(in crate::store) fn open_on(
     let shared = Arc::new(Shared::new(Desk::new(*next, covers + 1)));
     Ok(Opened {
         journal: Journal { shared: Arc::clone(&shared) },
-        snapshots: Snapshots {
-            shared: Arc::clone(&shared),
-            disk: Arc::clone(&disk),
-            directory: directory.clone(),
-            written_at: None,
-        },
+        snapshots: Snapshots { shared: Arc::clone(&shared), disk: Arc::clone(&disk), directory: directory.clone() },
         writer: Writer {
             shared,
             disk,

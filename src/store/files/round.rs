@@ -23,8 +23,6 @@ pub struct Snapshots {
     pub(super) shared: Arc<Shared>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) directory: PathBuf,
-    /// When the last round began that was finished: whoever finishes one says so.
-    pub written_at: Option<Timestamp>,
 }
 
 /// A round that has begun. Dropped unfinished it leaves things as they are; the next one starts from here.

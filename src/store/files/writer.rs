@@ -142,11 +142,13 @@ impl Writer {
             batch.clear();
         }
         if sync && open.synced < open.written {
+            let began = Instant::now();
             if let Err(source) = self.disk.sync(&open.file) {
                 return Err(self.break_off(open, "sync", source));
             }
             (open.synced, open.sound) = (open.written, open.length);
             self.synced_at = Instant::now();
+            self.shared.syncs.observe(self.synced_at - began);
             self.tell(open.written, open.synced);
         }
         self.segment = Some(open);

@@ -1,0 +1,74 @@
+//! What is read off the rooms when somebody asks for numbers.
+//!
+//! Guarantees: reading holds up nobody: it is a look at what is there; every name here is documented in
+//! `docs/metrics.md`, and a test holds that.
+//! Does not know: who asks.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::admin::Status;
+use crate::gateway::Charter;
+use crate::keys::State;
+use crate::metrics::Reading;
+use crate::store::Freshness;
+
+/// Tells the numbers where to look.
+pub(super) fn hand_in(charter: &Charter, status: &Arc<Status>) {
+    let mut readings = of_store(charter);
+    readings.extend(of_keys(charter));
+    let status = Arc::clone(status);
+    let ready = move || Some(f64::from(u8::from(status.is_ready())));
+    readings.push(Reading::gauge("portcullis_ready", "Whether /readyz says so", ready));
+    charter.metrics.read_from(readings);
+}
+
+fn of_store(charter: &Charter) -> Vec<Reading> {
+    let store = || Arc::clone(&charter.store);
+    let (live, ended, healthy, fresh) = (store(), store(), store(), store());
+    let (uncovered, snapshot, syncs) = (store(), store(), store());
+    let clock = Arc::clone(&charter.clock);
+    vec![
+        Reading::gauge("portcullis_sessions", "Sessions that live", move || Some(live.live() as f64)),
+        Reading::gauge("portcullis_ended_sessions", "Ended sessions that are remembered", move || {
+            Some(ended.tombstones() as f64)
+        }),
+        Reading::gauge("portcullis_journal_healthy", "Whether changes of sessions can be acknowledged", move || {
+            Some(f64::from(u8::from(healthy.health().is_healthy())))
+        }),
+        Reading::gauge(
+            "portcullis_journal_uncovered_records",
+            "Records of the journal that a start would replay over the snapshot",
+            move || uncovered.uncovered().map(|records| records as f64),
+        ),
+        Reading::durations(
+            "portcullis_journal_sync_seconds",
+            "How long the disk takes to sync the journal",
+            move |observed| syncs.observe_syncs(observed),
+        ),
+        Reading::gauge("portcullis_snapshot_age_seconds", "Time since the last snapshot began", move || {
+            snapshot.snapshot_age(clock.now()).map(|age| age.as_secs_f64())
+        }),
+        Reading::gauge(
+            "portcullis_replica_stale_seconds",
+            "For how long the primary's files have told nothing new; zero while they do",
+            move || {
+                fresh.is_replica().then(|| match fresh.freshness(Instant::now()) {
+                    Freshness::Fresh => 0.0,
+                    Freshness::Stale { since, .. } => since.elapsed().as_secs_f64(),
+                })
+            },
+        ),
+    ]
+}
+
+fn of_keys(charter: &Charter) -> Vec<Reading> {
+    let keys = Arc::clone(&charter.keys);
+    let read = move || {
+        let ring = keys.ring();
+        let count = |state| ring.iter().filter(|(_, found)| *found == state).count() as f64;
+        let states = [("next", State::Next), ("current", State::Current), ("retiring", State::Retiring)];
+        states.map(|(name, state)| (name, count(state))).into()
+    };
+    vec![Reading::gauges("portcullis_signing_keys", "Signing keys, by what they do", "state", read)]
+}
