@@ -53,6 +53,7 @@ fn header_hygiene(bencher: Bencher<'_, '_>, client: &str) {
     let origin = Origin::new([192, 0, 2, 7].into(), "http");
     let request_id = HeaderValue::from_static("0198c0ffee");
     let vouched = Vouched {
+        host: None,
         identity: Some(&identity),
         authorization: &Authorization::Remove,
         origin: &origin,

@@ -33,6 +33,7 @@ mod store;
 mod token;
 mod token_keys;
 mod upstream;
+mod upstream_tls;
 mod written;
 
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub use self::store::{Fsync, RecordAddresses, Store, StoreKind};
 pub use self::token::{KeySource, Lifetimes, Token, TokenType};
 pub use self::token_keys::TokenKey;
 pub use self::upstream::{Credentials, Origin, Upstream};
+pub use self::upstream_tls::{Trust as UpstreamTrust, UpstreamTls};
 pub use crate::keys::Algorithm;
 
 use self::file::File;

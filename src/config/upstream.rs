@@ -8,16 +8,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use http::Uri;
+use http::uri::Authority;
 
 use super::kind::{Choice, TEN_YEARS};
 use super::path;
 use super::reader::Reader;
 use super::secret::Secret;
 use super::server::Server;
+use super::upstream_tls::UpstreamTls;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upstream {
     pub url: Origin,
+    /// `None`: in the clear.
+    pub tls: Option<UpstreamTls>,
+    /// What the upstream reads in `Host`; `None`: what the client has sent.
+    pub host: Option<String>,
     pub credentials: Credentials,
     pub connect_timeout: Duration,
     /// Without a byte moving in either direction before the answer begins.
@@ -33,6 +39,7 @@ pub struct Upstream {
 /// Where the upstream is. The name in it is resolved by whoever connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
+    pub https: bool,
     /// A name or an address; IPv6 without brackets.
     pub host: String,
     pub port: u16,
@@ -61,15 +68,19 @@ enum Mode {
 impl Upstream {
     pub(super) fn read(r: &mut Reader, server: &Server) -> Self {
         let deadline = Duration::from_millis(1)..=TEN_YEARS;
-        let default = Origin { host: "127.0.0.1".into(), port: 3000, base: String::new() };
+        let default = Origin { https: false, host: "127.0.0.1".into(), port: 3000, base: String::new() };
+        let url = r.parsed("upstream.url", default, origin);
         let upstream = Self {
-            url: r.parsed("upstream.url", default, origin),
+            host: r.optional_parsed("upstream.host", host),
             credentials: read_credentials(r),
             connect_timeout: r.duration("upstream.connect_timeout", Duration::from_secs(5), deadline.clone()),
             first_byte_timeout: r.duration("upstream.first_byte_timeout", Duration::from_secs(60), deadline.clone()),
             idle_timeout: r.duration("upstream.idle_timeout", Duration::from_mins(5), deadline),
             keepalive: r.duration("upstream.keepalive", Duration::from_secs(4), Duration::ZERO..=TEN_YEARS),
             upgrades: r.list_or("upstream.upgrades", &["websocket"], protocol),
+            // Last: its keys form a table of their own.
+            tls: UpstreamTls::read(r, url.https),
+            url,
         };
         r.contradiction_if(
             upstream.url.is_ours(server),
@@ -114,6 +125,14 @@ fn username(text: &str) -> Result<String, String> {
     }
 }
 
+/// What stands in `Host`: a name or an address, with a port or without.
+fn host(text: &str) -> Result<String, String> {
+    match text.parse::<Authority>() {
+        Ok(authority) if !text.contains('@') && !authority.host().is_empty() => Ok(text.into()),
+        _ => Err("must be a host, with or without a port, such as `api.example.com`".into()),
+    }
+}
+
 /// A protocol as `Upgrade` names it (RFC 9110 section 7.8).
 fn protocol(text: &str) -> Result<String, String> {
     let is_token = |part: &str| {
@@ -136,10 +155,10 @@ pub(super) fn origin(text: &str) -> Result<Origin, String> {
         return Err("must be a URL such as `http://127.0.0.1:3000`".into());
     };
     match scheme.to_ascii_lowercase().as_str() {
-        "http" => {}
-        "https" => return Err("must begin with http://: TLS to the upstream is not there yet".into()),
-        _ => return Err("must begin with http://".into()),
+        "http" | "https" => {}
+        _ => return Err("must begin with http:// or https://".into()),
     }
+    let https = scheme.eq_ignore_ascii_case("https");
     // The parser drops a fragment without a word.
     if text.contains('#') {
         return Err("must not have a fragment".into());
@@ -154,6 +173,7 @@ pub(super) fn origin(text: &str) -> Result<Origin, String> {
     let authority = uri.authority().ok_or("has no host")?;
     let host = authority.host();
     let port = match authority.as_str().strip_prefix(host) {
+        Some("") if https => 443,
         Some("") => 80,
         Some(_) => authority.port_u16().filter(|port| *port != 0).ok_or("has no usable port")?,
         None => return Err("has no usable host".into()),
@@ -163,7 +183,7 @@ pub(super) fn origin(text: &str) -> Result<Origin, String> {
         return Err("has no host".into());
     }
     let base = path::prefix(uri.path()).map_err(|text| format!("has a path that {text}"))?;
-    Ok(Origin { host: bare.into(), port, base })
+    Ok(Origin { https, host: bare.into(), port, base })
 }
 
 impl Origin {
@@ -190,11 +210,12 @@ impl Origin {
 /// The URL, with its port always written out.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, base } = self;
+        let Self { https, host, port, base } = self;
+        let scheme = if *https { "https" } else { "http" };
         if host.contains(':') {
-            write!(f, "http://[{host}]:{port}{base}")
+            write!(f, "{scheme}://[{host}]:{port}{base}")
         } else {
-            write!(f, "http://{host}:{port}{base}")
+            write!(f, "{scheme}://{host}:{port}{base}")
         }
     }
 }
@@ -213,6 +234,8 @@ mod tests {
         for (text, shown) in [
             ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
             ("HTTP://sms_gate/", "http://sms_gate:80"),
+            ("https://api", "https://api:443"),
+            ("HTTPS://[::1]:8443/base", "https://[::1]:8443/base"),
             ("http://[::1]:3000/base/v2", "http://[::1]:3000/base/v2"),
         ] {
             let origin_ = origin(text).unwrap();
@@ -232,8 +255,7 @@ mod tests {
     fn what_is_no_plain_origin_is_refused_without_repeating_it() {
         refuses("", "must be a URL");
         refuses("127.0.0.1:3000", "must be a URL");
-        refuses("https://api", "not there yet");
-        refuses("hush://api", "begin with http://");
+        refuses("hush://api", "begin with http:// or https://");
         refuses("http://", "not a URL");
         refuses("http://:3000", "no host");
         refuses("http://api:", "no usable port");

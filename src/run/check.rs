@@ -70,5 +70,8 @@ pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
             Err(error) => errors.push(error.into()),
         }
     }
+    if let Err(error) = terms::upstream_tls(config) {
+        errors.push(error.into());
+    }
     if errors.is_empty() { Ok(notes) } else { Err(errors) }
 }

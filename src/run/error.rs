@@ -11,6 +11,7 @@ use crate::edge::BindError;
 use crate::issuer::IssuerError;
 use crate::keys::{FileProblem, KeyError};
 use crate::store::{FilesError, SNAPSHOT};
+use crate::upstream::TlsError;
 
 /// Why a gate did not start.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,8 @@ pub enum StartError {
     SessionsWithoutUsers { path: PathBuf },
     #[error(transparent)]
     Issuer(#[from] IssuerError),
+    #[error("upstream.tls")]
+    UpstreamTls(#[from] TlsError),
     #[error(transparent)]
     Password(#[from] HashFailed),
     #[error(transparent)]
@@ -55,7 +58,11 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Keys(KeyError::File { problem: FileProblem::Write(error), .. }) => !is_full(error),
-            Self::Keys(_) | Self::Users { .. } | Self::SessionsWithoutUsers { .. } | Self::Issuer(_) => true,
+            Self::Keys(_)
+            | Self::Users { .. }
+            | Self::SessionsWithoutUsers { .. }
+            | Self::Issuer(_)
+            | Self::UpstreamTls(_) => true,
             Self::DataDir { .. } | Self::Password(_) | Self::Sessions(_) | Self::Bind(_) | Self::Threads(_) => false,
         }
     }

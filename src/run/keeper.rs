@@ -1,7 +1,7 @@
 //! The keeper: what has to be done now and then, on a thread of its own.
 //!
 //! Guarantees: picks up a changed users file within about a second and brings the sessions in line with it, and changed
-//! keys as quickly; sweeps; writes snapshots and a heartbeat; begins the journal anew when the disk takes it again; ends
+//! keys and the files of TLS with the upstream as quickly; sweeps; writes snapshots and a heartbeat; begins the journal anew when the disk takes it again; ends
 //! at once when told to. On a replica, where sessions and files are not ours to change: follows the users file and the
 //! keys, sweeps, and says when what is known grows old.
 //! Does not know: requests.
@@ -21,9 +21,10 @@ use crate::gateway::Charter;
 use crate::keys::{Look, State, Watch};
 use crate::observe::chain;
 use crate::store::{Freshness, Health};
+use crate::upstream::Renewing;
 
 const LOOK_AT_USERS_EVERY: Duration = Duration::from_secs(1);
-const LOOK_AT_KEYS_EVERY: Duration = Duration::from_secs(1);
+const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// A replica takes a primary for dead that it has not heard of for `store.max_stale`, which is two of these at least.
 const PULSE_EVERY: Duration = Duration::from_secs(1);
@@ -31,24 +32,30 @@ const LOOK_AT_FRESHNESS_EVERY: Duration = Duration::from_secs(1);
 /// How often a disk that takes nothing is tried again.
 const MEND_EVERY: Duration = Duration::from_secs(1);
 
+/// Files that are followed.
+pub(super) struct Watches {
+    pub(super) keys: Option<Watch>,
+    pub(super) upstream: Option<Renewing>,
+}
+
 pub(super) struct Keeper {
     thread: JoinHandle<()>,
     stop: CancellationToken,
 }
 
 impl Keeper {
-    pub(super) fn start(charter: Arc<Charter>, watch: Option<Watch>, snapshot_interval: Duration) -> io::Result<Self> {
+    pub(super) fn start(charter: Arc<Charter>, watches: Watches, snapshot_interval: Duration) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let stopped = stop.clone();
         let thread = thread::Builder::new().name("keeper".into());
         if charter.store.is_replica() {
-            let work = move || runtime.block_on(attend(&charter, watch, &stopped));
+            let work = move || runtime.block_on(attend(&charter, watches, &stopped));
             return Ok(Self { thread: thread.spawn(work)?, stop });
         }
         // Passwords may have changed while nobody was looking. Before this returns nothing is served.
         runtime.block_on(reconcile(&charter));
-        let work = move || runtime.block_on(keep(&charter, watch, snapshot_interval, &stopped));
+        let work = move || runtime.block_on(keep(&charter, watches, snapshot_interval, &stopped));
         Ok(Self { thread: thread.spawn(work)?, stop })
     }
 
@@ -59,20 +66,20 @@ impl Keeper {
     }
 }
 
-async fn keep(charter: &Charter, mut watch: Option<Watch>, snapshot_interval: Duration, stop: &CancellationToken) {
-    let mut keys = interval(LOOK_AT_KEYS_EVERY);
+async fn keep(charter: &Charter, mut watches: Watches, snapshot_interval: Duration, stop: &CancellationToken) {
+    let mut files = interval(LOOK_AT_FILES_EVERY);
     let (mut users, mut sweep, mut snapshot, mut mend) =
         (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(snapshot_interval), interval(MEND_EVERY));
     // The new segment is news enough to begin with.
     let mut pulse = interval_at(tokio::time::Instant::now() + PULSE_EVERY, PULSE_EVERY);
     let mut well = true;
-    for interval in [&mut keys, &mut users, &mut sweep, &mut snapshot, &mut mend, &mut pulse] {
+    for interval in [&mut files, &mut users, &mut sweep, &mut snapshot, &mut mend, &mut pulse] {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = keys.tick() => look_at_keys(charter, watch.as_mut()),
+            _ = files.tick() => look_at_files(charter, &mut watches),
             _ = users.tick() => look_at_users(charter).await,
             _ = sweep.tick() => charter.store.sweep(charter.clock.now()),
             _ = snapshot.tick() => {
@@ -89,18 +96,18 @@ async fn keep(charter: &Charter, mut watch: Option<Watch>, snapshot_interval: Du
 }
 
 /// What is to be done on a replica.
-async fn attend(charter: &Charter, mut watch: Option<Watch>, stop: &CancellationToken) {
-    let mut keys = interval(LOOK_AT_KEYS_EVERY);
+async fn attend(charter: &Charter, mut watches: Watches, stop: &CancellationToken) {
+    let mut files = interval(LOOK_AT_FILES_EVERY);
     let (mut users, mut sweep, mut freshness) =
         (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(LOOK_AT_FRESHNESS_EVERY));
-    for interval in [&mut keys, &mut users, &mut sweep, &mut freshness] {
+    for interval in [&mut files, &mut users, &mut sweep, &mut freshness] {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     let mut fresh = true;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = keys.tick() => look_at_keys(charter, watch.as_mut()),
+            _ = files.tick() => look_at_files(charter, &mut watches),
             // The primary sees the same file, and ends the sessions.
             _ = users.tick() => {
                 reload_users(charter);
@@ -150,6 +157,17 @@ fn look_at_journal(charter: &Charter, well: &mut bool) {
     if !*well && store.health().is_healthy() {
         *well = true;
         info!("sessions can be written down again; nothing that was acknowledged is lost");
+    }
+}
+
+fn look_at_files(charter: &Charter, watches: &mut Watches) {
+    look_at_keys(charter, watches.keys.as_mut());
+    match watches.upstream.as_mut().map(Renewing::look) {
+        None | Some(Ok(false)) => {}
+        Some(Ok(true)) => info!("the files of upstream.tls have changed: new connections to the upstream go by them"),
+        Some(Err(trouble)) => {
+            error!(error = chain(&trouble), "the files of upstream.tls cannot be used; what was in force stays so");
+        }
     }
 }
 

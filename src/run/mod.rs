@@ -26,7 +26,7 @@ use tracing::{info, warn};
 use crate::account::{Accounts, Directory, Found};
 use crate::admin::{Admin, Check, Stage, Status};
 use crate::clock::{self, Clock};
-use crate::config::{Config, StoreKind};
+use crate::config::{Config, StoreKind, UpstreamTrust};
 use crate::edge::{self, Crew};
 use crate::gateway::{Charter, Gateway, Handover, Mapping, Routes};
 use crate::issuer::{Fetching, Issuers};
@@ -36,6 +36,7 @@ use crate::muster::{Muster, Roll};
 use crate::profile::Sessions;
 use crate::store::Store;
 use crate::token::Policy;
+use crate::upstream::{Renewing, Tls};
 
 pub use check::check;
 pub use error::{StartError, StopError};
@@ -81,6 +82,7 @@ pub struct Prepared {
     scribe: Scribe,
     status: Arc<Status>,
     admin: Option<Admin>,
+    upstream_tls: Option<Tls>,
 }
 
 /// Builds all rooms. Waits for another process to let go of the data directory; a replica waits for one to fill it. The
@@ -94,13 +96,17 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let admin = admin(config, &status, &metrics)?;
     let policy = Arc::new(terms::policy(config));
     let issuers = Arc::new(Issuers::open(terms::issuers(config), &terms::jwks_bounds(config))?);
+    let upstream_tls = terms::upstream_tls(config)?;
+    if config.upstream.tls.as_ref().is_some_and(|tls| tls.trust == UpstreamTrust::Anybody) {
+        warn!("no certificate of the upstream is checked: whoever is on the way can read along");
+    }
     let footing = match &config.store.kind {
         StoreKind::Memory => primary::prepare(config, &policy, &status)?,
         StoreKind::Replica { .. } => replica::prepare(config, &policy)?,
     };
     let (charter, rolls, scribe) = charter(config, policy, issuers, footing, &status, metrics);
     readings::hand_in(&charter, &status);
-    Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin })
+    Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin, upstream_tls })
 }
 
 /// Starts a gate and returns once it accepts connections.
@@ -122,11 +128,14 @@ pub fn open(config: &Config, prepared: Prepared) -> Result<Running, StartError> 
 }
 
 fn serve(config: &Config, prepared: Prepared, listener: &TcpListener) -> io::Result<Running> {
-    let Prepared { charter, rolls, scribe, status, admin } = prepared;
+    let Prepared { charter, rolls, scribe, status, admin, upstream_tls } = prepared;
     let address = listener.local_addr()?;
-    let keeper = Keeper::start(Arc::clone(&charter), terms::key_watch(config), config.store.snapshot_interval)?;
+    let watch =
+        keeper::Watches { keys: terms::key_watch(config), upstream: upstream_tls.clone().and_then(Renewing::new) };
+    let keeper = Keeper::start(Arc::clone(&charter), watch, config.store.snapshot_interval)?;
     let fetching = Fetching::start(Arc::clone(&charter.issuers), terms::jwks_bounds(config))?;
-    let (shift, upstream, primary) = (terms::shift(config), terms::upstream(config), terms::primary(config));
+    let (shift, upstream, primary) =
+        (terms::shift(config), terms::upstream(config, upstream_tls), terms::primary(config));
     let (store, cache) = (Arc::clone(&charter.store), config.limits.token_cache_entries);
     let make = move || Gateway::new(Arc::clone(&charter), upstream.clone(), primary.clone(), cache);
     let crew = Crew::start(listener, rolls, &shift, make)?;

@@ -26,7 +26,7 @@ use crate::profile::oauth::{Metadata, Places};
 use crate::store::{Caps, Fsync};
 use crate::token::{Lifetimes, Policy, Scopes};
 use crate::upstream::headers::Authorization;
-use crate::upstream::{Address, Terms, Tunnels, WEBSOCKET};
+use crate::upstream::{Address, Dial, Papers, Terms, Tls, TlsError, Trust, Tunnels, WEBSOCKET};
 
 /// So long that nobody waits for it.
 const NEVER: Duration = Duration::from_hours(24 * 3650);
@@ -331,10 +331,26 @@ fn round(config: &Config) -> Duration {
     (shortest / 4).clamp(Duration::from_millis(10), Duration::from_millis(500))
 }
 
-pub(super) fn upstream(config: &Config) -> Terms {
+/// How the upstream is spoken to through TLS, if it is. Blocks on the disk.
+pub(super) fn upstream_tls(config: &Config) -> Result<Option<Tls>, TlsError> {
+    let upstream = &config.upstream;
+    let Some(tls) = &upstream.tls else { return Ok(None) };
+    let trust = match &tls.trust {
+        config::UpstreamTrust::System => Trust::System,
+        config::UpstreamTrust::Mozilla => Trust::Mozilla,
+        config::UpstreamTrust::File(path) => Trust::File(path.clone()),
+        config::UpstreamTrust::Anybody => Trust::Anybody,
+    };
+    let name = tls.server_name.as_ref().unwrap_or(&upstream.url.host);
+    Tls::new(name, Papers { trust, own: tls.own.clone() }).map(Some)
+}
+
+pub(super) fn upstream(config: &Config, tls: Option<Tls>) -> Terms {
     let upstream = &config.upstream;
     Terms {
-        address: Address { host: upstream.url.host.clone(), port: upstream.url.port },
+        dial: Dial { address: Address { host: upstream.url.host.clone(), port: upstream.url.port }, tls },
+        // It was read as the authority of a URL, all of which a header can hold.
+        host: upstream.host.as_ref().and_then(|host| HeaderValue::try_from(host).ok()),
         authorization: match &upstream.credentials {
             config::Credentials::Strip => Authorization::Remove,
             config::Credentials::Bearer => Authorization::Keep,
@@ -357,10 +373,11 @@ pub(super) fn primary(config: &Config) -> Option<Terms> {
     match &config.store.kind {
         config::StoreKind::Memory => None,
         config::StoreKind::Replica { primary } => Some(Terms {
-            address: Address { host: primary.host.clone(), port: primary.port },
+            dial: Dial { address: Address { host: primary.host.clone(), port: primary.port }, tls: None },
+            host: None,
             authorization: Authorization::Keep,
             own_cookie: None,
-            ..upstream(config)
+            ..upstream(config, None)
         }),
     }
 }

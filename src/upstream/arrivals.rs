@@ -10,9 +10,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio_util::io::poll_read_buf;
+
+use super::stream::{Reader, Stream};
 
 /// What is read at once: a head and a short body at first, more while the upstream keeps filling it.
 const READ: usize = 8 * 1024;
@@ -23,9 +23,9 @@ const SMALL: usize = 1024;
 
 /// A connection that is read from.
 pub(super) enum Source {
-    Whole(TcpStream),
+    Whole(Stream),
     /// Somebody else is still writing to it.
-    Half(OwnedReadHalf),
+    Half(Reader),
 }
 
 pub(super) struct Arrivals {
@@ -50,7 +50,8 @@ impl Arrivals {
             Source::Whole(stream) => poll_read_buf(Pin::new(stream), context, &mut room),
             Source::Half(stream) => poll_read_buf(Pin::new(stream), context, &mut room),
         };
-        self.bytes = room.freeze();
+        // A read that has brought nothing needs no room until the next.
+        self.bytes = if room.is_empty() { Bytes::new() } else { room.freeze() };
         if let Poll::Ready(Ok(length)) = read {
             self.read = match length {
                 _ if length >= self.read => (self.read * 2).min(READ_MOST),
@@ -72,8 +73,8 @@ impl Arrivals {
 impl Source {
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Whole(stream) => stream.poll_read_ready(context),
-            Self::Half(stream) => stream.as_ref().poll_read_ready(context),
+            Self::Whole(stream) => stream.poll_readable(context),
+            Self::Half(reader) => reader.poll_readable(context),
         }
     }
 }

@@ -5,31 +5,21 @@
 //! Does not know: what is sent over them.
 
 use std::cell::{Cell, RefCell};
-use std::io;
-use std::mem::MaybeUninit;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::timeout;
 
 use crate::token::Timestamp;
 
 use super::arrivals::Source;
+use super::dial::Dial;
+use super::stream::{Stream, Writer};
 use super::waiting::{Lookout, Waiting};
 use super::{Terms, UpstreamError};
 
-/// Where the upstream is. The name is resolved again on each connect.
-#[derive(Clone, Debug)]
-pub struct Address {
-    pub host: String,
-    pub port: u16,
-}
-
 pub(super) struct Connections {
-    address: Address,
+    dial: Dial,
     connect_timeout: Duration,
     keepalive: Duration,
     most_idle: usize,
@@ -41,7 +31,7 @@ pub(super) struct Connections {
 }
 
 struct Idle {
-    stream: TcpStream,
+    stream: Stream,
     waiting: Waiting,
     since: Instant,
 }
@@ -58,7 +48,7 @@ pub(super) struct Lease {
 impl Connections {
     pub(super) fn new(terms: &Terms) -> Self {
         Self {
-            address: terms.address.clone(),
+            dial: terms.dial.clone(),
             connect_timeout: terms.connect_timeout,
             keepalive: terms.keepalive,
             most_idle: if terms.keepalive.is_zero() { 0 } else { terms.most_idle },
@@ -81,12 +71,10 @@ impl Connections {
     }
 
     pub(super) async fn connect(self: &Rc<Self>) -> Result<Lease, UpstreamError> {
-        let connecting = TcpStream::connect((self.address.host.as_str(), self.address.port));
-        let stream = match timeout(self.connect_timeout, connecting).await {
+        let stream = match timeout(self.connect_timeout, self.dial.connect()).await {
             Ok(connected) => connected.map_err(UpstreamError::Connect)?,
             Err(_) => return Err(UpstreamError::ConnectTimeout),
         };
-        stream.set_nodelay(true).map_err(UpstreamError::Connect)?;
         Ok(Lease { source: Source::Whole(stream), waiting: self.watched(), reused: false, home: Rc::clone(self) })
     }
 
@@ -100,8 +88,8 @@ impl Connections {
     /// Newest first: the warm end of the stack stays busy and the cold end ages out.
     fn take_ready(&self, surely: bool) -> Option<Idle> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(kept) = idle.pop() {
-            if is_quiet(&kept.stream) && (!surely || is_surely_quiet(&kept.stream)) {
+        while let Some(mut kept) = idle.pop() {
+            if kept.stream.is_quiet() && (!surely || kept.stream.is_surely_quiet()) {
                 return Some(kept);
             }
         }
@@ -112,29 +100,17 @@ impl Connections {
     /// on at `time`. To be called now and then: how often is how late each may be.
     pub(super) fn tidy(&self, now: Instant, time: Timestamp) {
         self.now.set(now);
-        self.idle.borrow_mut().retain(|kept| now < kept.since + self.keepalive && is_quiet(&kept.stream));
+        self.idle.borrow_mut().retain_mut(|kept| now < kept.since + self.keepalive && kept.stream.is_quiet());
         self.open.borrow_mut().retain(|lookout| lookout.look(now, time));
     }
 }
 
-/// Whether nothing has come in on an idle connection. Its end makes it useless, and bytes that nobody asked for would be
-/// taken for the answer to the next request. Costs no system call unless the runtime has heard of something.
-fn is_quiet(stream: &TcpStream) -> bool {
-    matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
-/// The same as the kernel knows it: the runtime hears of things only when it looks.
-fn is_surely_quiet(stream: &TcpStream) -> bool {
-    let peeked = SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
-    matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
 impl Lease {
     /// Parts reading from writing; `None` if that was done before.
-    pub(super) fn split(self) -> Result<(Self, OwnedWriteHalf), Self> {
+    pub(super) fn split(self) -> Result<(Self, Writer), Self> {
         match self.source {
             Source::Whole(stream) => {
-                let (source, sink) = stream.into_split();
+                let (source, sink) = stream.split();
                 Ok((Self { source: Source::Half(source), ..self }, sink))
             }
             Source::Half(_) => Err(self),
@@ -160,9 +136,9 @@ impl Lease {
     }
 
     /// Gives back what was parted.
-    pub(super) fn rejoin(self, sink: OwnedWriteHalf) {
+    pub(super) fn rejoin(self, sink: Writer) {
         let Source::Half(source) = self.source else { return };
-        if let Ok(stream) = source.reunite(sink) {
+        if let Some(stream) = source.reunite(sink) {
             Self { source: Source::Whole(stream), ..self }.give_back();
         }
     }

@@ -21,7 +21,8 @@ use hyper::body::Incoming;
 use crate::token::Timestamp;
 
 use super::answer::Answer;
-use super::connections::{Address, Connections, Lease};
+use super::connections::{Connections, Lease};
+use super::dial::Dial;
 use super::exchange::Exchange;
 use super::framing::Garbled;
 use super::head::{self, Content, Head};
@@ -33,7 +34,9 @@ use super::upload::Upload;
 /// How this worker reaches the upstream.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    pub address: Address,
+    pub dial: Dial,
+    /// What the upstream reads in `Host`; `None`: what the client has sent.
+    pub host: Option<HeaderValue>,
     /// What of the client's credentials goes through on judged routes.
     pub authorization: Authorization,
     pub connect_timeout: Duration,
@@ -131,7 +134,8 @@ impl Upstream {
         };
         let authorization = self.authorization(permit);
         let own_cookie = self.terms.own_cookie.as_deref();
-        let vouched = Vouched { identity, authorization, origin, forwarded, request_id, own_cookie };
+        let host = self.terms.host.as_ref();
+        let vouched = Vouched { identity, authorization, origin, host, forwarded, request_id, own_cookie };
         let (mut parts, body) = request.into_parts();
         let content = Upload::content(&body);
         let offer = self.offer(&mut parts, content, permit)?;

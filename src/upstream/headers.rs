@@ -179,6 +179,8 @@ pub struct Vouched<'a> {
     pub identity: Option<&'a Identity>,
     pub authorization: &'a Authorization,
     pub origin: &'a Origin,
+    /// What the upstream reads in `Host` in place of the client's.
+    pub host: Option<&'a HeaderValue>,
     /// What a trusted proxy in front of us said of the way so far; of anybody else it is not believed.
     pub forwarded: Option<&'a Forwarded>,
     pub request_id: &'a HeaderValue,
@@ -198,6 +200,7 @@ pub fn write_request(out: &mut Vec<u8>, headers: &HeaderMap, vouched: &Vouched<'
             host = Some(value);
         }
         let ends_here = *name == CONTENT_LENGTH
+            || (*name == HOST && vouched.host.is_some())
             || (*name == AUTHORIZATION && !keep_authorization)
             || is_nominated(name, &nominated)
             || (is_suspect(name) && (is_hop_by_hop(name) || is_planted(name.as_str())));
@@ -212,6 +215,9 @@ pub fn write_request(out: &mut Vec<u8>, headers: &HeaderMap, vouched: &Vouched<'
             continue;
         }
         write(out, name, value);
+    }
+    if let Some(host) = vouched.host {
+        write(out, &HOST, host);
     }
     if let Authorization::Replace(value) = vouched.authorization {
         write(out, &AUTHORIZATION, value);

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
+use super::stream::Stream;
 use super::waiting::Waiting;
 
 /// What is passed on at once, and so the most that one direction holds for a side that does not read.
@@ -37,7 +37,7 @@ pub(super) struct Seat(Arc<AtomicUsize>);
 
 /// The upstream's end of a tunnel. Dropped, it is closed.
 pub struct Tunnel {
-    stream: TcpStream,
+    stream: Stream,
     waiting: Waiting,
     up: Way,
     down: Way,
@@ -86,7 +86,7 @@ impl Drop for Seat {
 
 impl Tunnel {
     /// `said` is what the upstream has said behind its consent.
-    pub(super) fn new(stream: TcpStream, waiting: Waiting, said: Bytes, idle_timeout: Duration) -> Self {
+    pub(super) fn new(stream: Stream, waiting: Waiting, said: Bytes, idle_timeout: Duration) -> Self {
         waiting.moved();
         let down = Way { held: said, ..Way::default() };
         Self { stream, waiting, up: Way::default(), down, idle_timeout, _seat: None }

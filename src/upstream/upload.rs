@@ -15,11 +15,11 @@ use http::HeaderMap;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use tokio::io::AsyncWrite;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::oneshot;
 
 use super::head::Content;
 use super::headers;
+use super::stream::Writer;
 use super::waiting::Waiting;
 
 /// Up to this many bytes are gathered into one piece: cheaper than having the kernel gather them.
@@ -45,6 +45,8 @@ pub(super) struct Upload {
     body: Option<Incoming>,
     /// How many bytes of it were promised and have not come yet; of chunks nothing is promised.
     promised: Option<u64>,
+    /// Nothing that was handed over is still on this side of the socket, as it can be with TLS.
+    flushed: bool,
     /// There never was a body, so `front` is the head to the end.
     head_only: bool,
     begun: bool,
@@ -60,6 +62,7 @@ impl Upload {
             back: b"",
             body: (content != Content::None).then_some(body),
             promised: if let Content::Length(length) = content { Some(length) } else { None },
+            flushed: false,
             head_only: content == Content::None,
             begun: false,
             waits_for_client: false,
@@ -77,7 +80,7 @@ impl Upload {
 
     /// Everything has left.
     pub(super) fn is_over(&self) -> bool {
-        self.body.is_none() && self.left() == 0
+        self.body.is_none() && self.left() == 0 && self.flushed
     }
 
     /// Some of it has left.
@@ -94,7 +97,7 @@ impl Upload {
     pub(super) fn rewind(&mut self) -> bool {
         let whole = !self.begun || self.head_only;
         if whole {
-            (self.sent, self.begun) = (0, false);
+            (self.sent, self.begun, self.flushed) = (0, false, false);
         }
         whole
     }
@@ -113,17 +116,33 @@ impl Upload {
                     return Poll::Ready(Err(UploadError::Upstream(io::ErrorKind::WriteZero.into())));
                 }
                 self.advance(sent);
-                (self.begun, *moved) = (true, true);
+                (self.begun, self.flushed, *moved) = (true, false, true);
             }
-            let Some(body) = &mut self.body else { return Poll::Ready(Ok(())) };
+            let Some(body) = &mut self.body else { return self.poll_flush(stream, context) };
             let frame = Pin::new(body).poll_frame(context);
             self.waits_for_client = frame.is_pending();
+            if frame.is_pending() {
+                // What has come so far must not wait for what is still to come.
+                let _ = self.poll_flush(stream, context)?;
+            }
             match ready!(frame) {
                 Some(Ok(frame)) => self.load(frame).map_err(UploadError::Client)?,
                 Some(Err(error)) => return Poll::Ready(Err(UploadError::Client(io::Error::other(error)))),
                 None => self.finish(None).map_err(UploadError::Client)?,
             }
         }
+    }
+
+    fn poll_flush(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), UploadError>> {
+        if !self.flushed {
+            ready!(Pin::new(stream).poll_flush(context)).map_err(UploadError::Upstream)?;
+            self.flushed = true;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn load(&mut self, frame: Frame<Bytes>) -> io::Result<()> {
@@ -202,10 +221,10 @@ impl Upload {
 }
 
 /// Brings the connection back when the request has left as a whole.
-pub(super) type Rest = oneshot::Receiver<OwnedWriteHalf>;
+pub(super) type Rest = oneshot::Receiver<Writer>;
 
 /// Sends the rest of a request whose answer has begun, while that is read.
-pub(super) fn carry_on(mut upload: Upload, mut sink: OwnedWriteHalf, waiting: Waiting, patience: Duration) -> Rest {
+pub(super) fn carry_on(mut upload: Upload, mut sink: Writer, waiting: Waiting, patience: Duration) -> Rest {
     let (back, rest) = oneshot::channel();
     tokio::task::spawn_local(async move {
         let sending = poll_fn(|context| {

@@ -68,7 +68,7 @@ lisen = '127.0.0.1:8080'
 drain_timeout = 30
 
 [upstream]
-url = 'https://api'
+url = 'ftp://api'
 ";
     mistakes(
         file,
@@ -78,7 +78,7 @@ url = 'https://api'
             "config.toml:2:1: server.lisen: unknown key (did you mean `listen`?)",
             "config.toml:3:17: server.drain_timeout: needs a unit: 30 of what? \
              Write a duration such as \"30s\", \"15m\" or \"500ms\"",
-            "config.toml:6:7: upstream.url: must begin with http://: TLS to the upstream is not there yet",
+            "config.toml:6:7: upstream.url: must begin with http:// or https://",
             "PORTCULLIS_SERVER__LISEN: unknown variable (did you mean `PORTCULLIS_SERVER__LISTEN`?)",
             "PORTCULLIS_WORKERS: must be a whole number",
             "--set log.level: `loud` is not one of error, warn, info, debug, trace",
@@ -134,6 +134,12 @@ limits.max_body_bytes = 70000
 token.audience = ['a', 'b']
 token.access_overlap = 'until-expiry'
 routes.prefix = '/'
+upstream.url = 'https://api/base'
+upstream.host = 'api:8443'
+upstream.tls.ca_file = 'ca.pem'
+upstream.tls.server_name = 'api.internal'
+upstream.tls.certificate = 'gate.crt'
+upstream.tls.key = 'gate.key'
 [[issuer]]
 issuer = 'https://a'
 jwks_url = 'https://[::1]:8443/keys?a=b'

@@ -100,6 +100,23 @@ const WRONG: &[(&str, &str)] = &[
         "[upstream]\ncredentials = 'basic'\nusername = 'u'\npassword = '[secret]'",
         "config.toml:4:12: upstream.password: is `[secret]`, which stands for a secret that was not shown",
     ),
+    // TLS to the upstream.
+    (
+        "upstream.tls.ca_file = 'ca.pem'",
+        "config.toml:1:24: upstream.tls.ca_file: is used only with an upstream.url that begins with https://",
+    ),
+    (
+        "upstream.url = 'https://a'\nupstream.tls.certificate = 'a.pem'",
+        "config.toml:2:28: upstream.tls.certificate: needs upstream.tls.key too",
+    ),
+    (
+        "upstream.url = 'https://a'\nupstream.tls.ca_file = 'a.pem'\nupstream.tls.insecure_accept_any_certificate = true",
+        "config.toml:3:48: upstream.tls.insecure_accept_any_certificate: nobody is asked then: authorities do not count",
+    ),
+    (
+        "upstream.host = 'https://a'",
+        "config.toml:1:17: upstream.host: must be a host, with or without a port, such as `api.example.com`",
+    ),
     // Other issuers.
     ("issuer = 'a'", "config.toml:1:10: issuer: must be tables: write `[[issuer]]` and the keys of each below it"),
     ("[[issuer]]\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']", "config.toml:1:1: issuer.0: lacks an issuer"),

@@ -15,6 +15,7 @@ fn sent(method: Method, target: &'static str, content: Content, fields: &[(&'sta
     }
     let (origin, request_id) = (Origin::new([192, 0, 2, 1].into(), "http"), HeaderValue::from_static("rid"));
     let vouched = Vouched {
+        host: None,
         identity: None,
         authorization: &Authorization::Remove,
         origin: &origin,

@@ -86,6 +86,7 @@ fn cleaned(
     let request_id = &HeaderValue::from_static("rid");
     let mut written = Vec::new();
     let vouched = Vouched {
+        host: None,
         identity,
         authorization,
         origin: &origin,

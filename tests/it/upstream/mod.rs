@@ -12,6 +12,7 @@ mod patience;
 mod pipelining;
 mod pool;
 mod retries;
+mod tls;
 mod uploads;
 
 use std::io::{BufReader, Write};
