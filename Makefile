@@ -9,23 +9,26 @@ SECONDS ?= 600
 # Of each target.
 RUNS ?= 1000000
 
+# Certificates, one after the other.
+SWAPS ?= 1000
+
 # Connections that only hold their places.
 CROWD ?= 10000
 
-.PHONY: help demo test test-deps clients crash-test crowd-test fuzz soak check bench bench-instructions bench-micro bench-store
+.PHONY: help demo test test-deps clients crash-test crowd-test fuzz soak test-tls check bench bench-instructions bench-micro bench-store
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-demo: ## See it work: a sample SMS API, the gate before it, the whole story
-	$(CARGO) run --locked --release -- demo $(ARGS)
+demo: ## See it work: a sample SMS API, the gate before it, the whole story (TLS=1: over HTTPS)
+	$(CARGO) run --locked --release -- demo $(if $(TLS),--tls) $(ARGS)
 
 test: clients ## All tests; what a missing tool keeps from running shows as ignored, with the reason
 	$(CARGO) test --locked
 
 test-deps: ## Install what other people's clients and bench-instructions need (Debian packages; needs root)
-	@(for tool in curl python3 node npm openssl strace valgrind vgdb chromium promtool; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
-	  { apt-get update -q && RUNLEVEL=1 apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm openssl strace valgrind chromium prometheus; }
+	@(for tool in curl python3 node npm openssl nghttp testssl strace valgrind vgdb chromium promtool; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
+	  { apt-get update -q && RUNLEVEL=1 apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm openssl nghttp2-client testssl.sh strace valgrind chromium prometheus; }
 
 clients: ## Prepare other people's clients under target/clients (nothing is installed elsewhere)
 	@sh tests/clients/prepare.sh
@@ -48,6 +51,10 @@ soak: ## A WebSocket and a stream of events for ten minutes (SECONDS=600), ended
 
 crowd-test: ## 10,000 idle and byte-a-second connections, and what others notice of them (some 2 minutes on a quiet machine)
 	ulimit -n "$$(ulimit -Hn)"; PORTCULLIS_HOSTILE_CONNECTIONS=$(CROWD) $(CARGO) test --locked --release --test it hostile::crowd -- --nocapture
+
+test-tls: ## TLS as auditors look at it: sslyze, testssl.sh, and SWAPS=1000 certificates under 64 connections
+	tests/tls/audit
+	PORTCULLIS_TLS_SWAPS=$(SWAPS) PORTCULLIS_TLS_CONNECTIONS=64 $(CARGO) test --locked --release --test it tls::renewal::swaps -- --nocapture
 
 check: ## What has to hold before a change lands: format, lints, docs, licences, tests
 	$(CARGO) fmt --check

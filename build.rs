@@ -18,6 +18,8 @@ fn main() {
         ("have_python3", "python3"),
         ("have_chromium", "chromium"),
         ("have_promtool", "promtool"),
+        ("have_openssl", "openssl"),
+        ("have_nghttp", "nghttp"),
     ] {
         let found = on_path(tool);
         if let Some(path) = &found {

@@ -15,6 +15,7 @@
 //!   one table of refusals; the leash on long streams
 //! - [`profile`]: the dialects of the token endpoints, over one engine
 //! - [`upstream`]: the other side: connections, header hygiene, streaming, tunnels
+//! - [`tls`]: the certificates that clients are shown, whom of them to believe, and how both are renewed
 //! - [`issuer`]: other issuers whose access tokens are accepted, and the thread that fetches their keys
 //! - [`account`]: who may sign in: users file, OAuth clients, password work, guess limits
 //! - [`store`]: where sessions are remembered: memory, and the snapshot and journal that survive us
@@ -23,7 +24,7 @@
 //!
 //! Beside them: [`config`] (what was written, then what is trusted), [`observe`] (the log), [`metrics`] (the numbers), [`clock`] (where time
 //! enters), [`muster`] (asking all workers to look at their sockets),
-//! [`wire`] (a TCP stream as hyper sees it).
+//! [`wire`] (a TCP stream as hyper sees it, in the clear or under TLS).
 //!
 //! # Words
 //!
@@ -39,7 +40,8 @@
 //! # State
 //!
 //! All shared mutable state: the sessions and tombstones ([`store::Store`]), the users in force
-//! ([`account::Directory`]), the keys in force ([`keys::Keys`]), those of other issuers ([`issuer::Issuers`]), the guess
+//! ([`account::Directory`]), the keys in force ([`keys::Keys`]), those of other issuers ([`issuer::Issuers`]), what TLS
+//! handshakes rest on ([`tls::InForce`]), the guess
 //! limits, the cache of Basic successes and the client secrets that were found right ([`account::Accounts`]), the clock's
 //! floor ([`clock::Clock`]), the number of open tunnels ([`upstream::Tunnels`]), the lines of the log that are not yet written
 //! ([`observe::Log`]), and the numbers ([`metrics::Metrics`]), of which each worker writes its own. Everything else belongs to one worker thread (its upstream connections, its cache of verified
@@ -70,6 +72,7 @@ pub mod observe;
 pub mod profile;
 pub mod run;
 pub mod store;
+pub mod tls;
 pub mod token;
 pub mod upstream;
 pub mod wire;

@@ -26,7 +26,11 @@ pub struct Check {
     pub trouble: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// Whether a gate can do without: then trouble is told, and it is ready all the same.
     pub dispensable: bool,
+    /// What else there is to tell of it, if anything.
+    pub note: Option<Note>,
 }
+
+pub type Note = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
 #[derive(Default)]
 pub struct Status {
@@ -65,16 +69,17 @@ impl Status {
             Stage::Serving => None,
             Stage::Draining => Some("draining"),
         };
-        let checks =
-            self.checks.get().into_iter().flatten().map(|check| (check.name, check.dispensable, (check.trouble)()));
+        let checks = self.checks.get().into_iter().flatten().map(|check| {
+            let note = check.note.as_ref().and_then(|note| note()).map(|note| format!(": {note}"));
+            (check.name, check.dispensable, (check.trouble)(), note.unwrap_or_default())
+        });
         let (mut ready, mut lines) = (true, String::new());
-        for (name, dispensable, trouble) in
-            [("serving", false, not_serving.map(str::to_owned))].into_iter().chain(checks)
-        {
+        let serving = ("serving", false, not_serving.map(str::to_owned), String::new());
+        for (name, dispensable, trouble, note) in [serving].into_iter().chain(checks) {
             // Writing to a text cannot fail.
             let _ = match trouble {
                 _ if excluded.contains(&name) => writeln!(lines, "[+]{name} excluded: ok"),
-                None => writeln!(lines, "[+]{name} ok"),
+                None => writeln!(lines, "[+]{name} ok{note}"),
                 Some(trouble) if dispensable => writeln!(lines, "[~]{name} troubled: {trouble}"),
                 Some(trouble) => {
                     ready = false;
@@ -110,7 +115,7 @@ mod tests {
         let status = Status::default();
         status.enter(Stage::Serving);
         let trouble = || Some("no space".into());
-        status.look_at(vec![Check { name: "journal", trouble: Box::new(trouble), dispensable: false }]);
+        status.look_at(vec![Check { name: "journal", trouble: Box::new(trouble), dispensable: false, note: None }]);
         check(&status, &[], false, "[+]serving ok\n[-]journal failed: no space\n");
         check(&status, &["journal"], true, "[+]serving ok\n[+]journal excluded: ok\n");
         check(&status, &["jour"], false, "[+]serving ok\n[-]journal failed: no space\n");
@@ -121,7 +126,7 @@ mod tests {
         let status = Status::default();
         status.enter(Stage::Serving);
         let trouble = || Some("gone".into());
-        status.look_at(vec![Check { name: "issuers", trouble: Box::new(trouble), dispensable: true }]);
+        status.look_at(vec![Check { name: "issuers", trouble: Box::new(trouble), dispensable: true, note: None }]);
         check(&status, &[], true, "[+]serving ok\n[~]issuers troubled: gone\n");
         check(&status, &["issuers"], true, "[+]serving ok\n[+]issuers excluded: ok\n");
     }

@@ -6,6 +6,7 @@
 
 mod audit_paths;
 pub mod demo;
+mod dev_cert;
 mod hash_password;
 mod keygen;
 mod keys;
@@ -34,6 +35,7 @@ Settings are read from defaults, then the file, then the environment, then these
 First steps:
   portcullis demo                                          see it work, nothing else needed
   portcullis hash-password                                 make the password_hash of a user for users.toml
+  portcullis dev-cert                                      make a certificate to try TLS out
 
 While it runs:
   portcullis keys rotate                                   sign with a new key; tokens of the old one stay valid
@@ -119,6 +121,9 @@ enum Verb {
     /// Show the whole story with a sample SMS API, in one process
     #[command(after_help = EXIT_CODES)]
     Demo(demo::DemoArgs),
+    /// Make an authority and a certificate for trying TLS out
+    #[command(after_help = EXIT_CODES)]
+    DevCert(dev_cert::DevCertArgs),
     /// Make the password_hash of a user: reads the password from the terminal or standard input
     #[command(after_help = EXIT_CODES)]
     HashPassword,
@@ -151,6 +156,7 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }),
         Some(Verb::Demo(args)) => outcome(demo::run(args)),
+        Some(Verb::DevCert(args)) => outcome(dev_cert::run(args)),
         Some(Verb::HashPassword) => outcome(hash_password::run()),
         Some(Verb::Keygen(args)) => outcome(keygen::run(args)),
         Some(Verb::Keys(verb)) => keys::run(verb),

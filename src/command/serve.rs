@@ -83,7 +83,8 @@ pub(super) fn check(config: Config) -> ExitCode {
             println!("configuration ok");
             ExitCode::SUCCESS
         }
-        Err(errors) => errors.iter().map(not_started).next_back().unwrap_or(ExitCode::FAILURE),
+        // All of them are told, and the last one's code is the command's.
+        Err(errors) => errors.iter().fold(ExitCode::FAILURE, |_, error| not_started(error)),
     }
 }
 
@@ -119,7 +120,7 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
-                    info!("hangup: the users file is looked at every second anyway, all else is read at the start");
+                    info!("hangup: users, keys and certificates are looked at every second anyway, all else is read at the start");
                 }
             }
         }

@@ -24,6 +24,10 @@ pub struct Limits {
     pub max_requests_per_connection: u32,
     /// From accepting a connection to its first byte.
     pub first_byte_timeout: Duration,
+    /// For the first message of a TLS handshake to arrive and have its turn, and again for the rest of it.
+    pub handshake_timeout: Duration,
+    /// TLS handshakes of each worker at once.
+    pub max_handshakes: usize,
     /// From a request's first byte to the end of its header.
     pub header_timeout: Duration,
     /// Between two requests of a kept-alive connection.
@@ -101,6 +105,8 @@ impl Limits {
             max_connections_per_address: r.number("limits.max_connections_per_address", 0, 0..=10_000_000),
             max_requests_per_connection: r.number("limits.max_requests_per_connection", 0, 0..=u32::MAX),
             first_byte_timeout: r.duration("limits.first_byte_timeout", seconds(10), deadline.clone()),
+            handshake_timeout: r.duration("limits.handshake_timeout", seconds(10), deadline.clone()),
+            max_handshakes: r.number("limits.max_handshakes", 512, 1..=1_000_000),
             header_timeout: r.duration("limits.header_timeout", seconds(10), deadline.clone()),
             idle_timeout: r.duration("limits.idle_timeout", seconds(75), deadline.clone()),
             stall_timeout: r.duration("limits.stall_timeout", seconds(60), deadline),

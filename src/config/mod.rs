@@ -30,6 +30,7 @@ mod server;
 mod shape;
 mod signing_secret;
 mod store;
+mod tls;
 mod token;
 mod token_keys;
 mod upstream;
@@ -57,6 +58,7 @@ pub use self::routes::{BasicAuth, DeviceRegistration, Errors, Preset, Routes, Un
 pub use self::secret::Secret;
 pub use self::server::Server;
 pub use self::store::{Fsync, RecordAddresses, Store, StoreKind};
+pub use self::tls::{CertificateFiles, ClientAuth, Tls, TlsVersion, UnknownNames};
 pub use self::token::{KeySource, Lifetimes, Token, TokenType};
 pub use self::token_keys::TokenKey;
 pub use self::upstream::{Credentials, Origin, Upstream};
@@ -91,6 +93,7 @@ pub struct Config {
     pub workers: NonZero<usize>,
     pub server: Server,
     pub admin: Admin,
+    pub tls: Tls,
     pub limits: Limits,
     pub log: Log,
     pub upstream: Upstream,
@@ -174,6 +177,7 @@ impl Config {
         };
         let server = Server::read(r);
         let admin = Admin::read(r, &server);
+        let mut tls = Tls::read(r, &server, &admin);
         let limits = Limits::read(r, workers);
         let log = Log::read(r);
         let upstream = Upstream::read(r, &server);
@@ -184,6 +188,7 @@ impl Config {
         let cors = Cors::read(r);
         let store = Store::read(r, &server);
         // Last, because their tables must follow everything that stands in no table of theirs.
+        tls.read_tables(r);
         let clients = Client::read_all(r, &profiles.oauth);
         let issuers = Issuer::read_all(r, &token);
         routes.rules = RouteRule::read_all(r);
@@ -193,6 +198,7 @@ impl Config {
             workers,
             server,
             admin,
+            tls,
             limits,
             log,
             upstream,

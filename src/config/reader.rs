@@ -39,6 +39,11 @@ impl Reader {
         given.copied().unwrap_or_default()
     }
 
+    /// Whether `key` was written.
+    pub(super) fn is_given(&self, key: &str) -> bool {
+        self.written.find(key).is_some()
+    }
+
     /// A mistake about the value of `key`.
     pub(super) fn mistake(&mut self, key: &str, text: impl Into<String>) {
         self.mistake_in(key, key, text.into());

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{CONNECTION, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -32,10 +32,11 @@ use tracing::{debug, info};
 use crate::gateway::{Gateway, Peer};
 use crate::observe::chain;
 use crate::upstream::Answer;
-use crate::wire::Wire;
+use crate::wire::{Line, Socket, Wire};
 
 use super::crowd::Crowd;
 use super::frames::{Metered, Scratch};
+use super::handshake::{self, Tls};
 use super::place::Place;
 use super::preamble;
 use super::pulse::{Pulse, Tracked, Watched, Word};
@@ -45,8 +46,10 @@ use super::switched::{Streams, over_http1};
 /// How long each wait on a client may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {
-    /// From accept to the first byte.
+    /// From accept to the first byte; under TLS again, from the handshake to what is said first.
     pub first_byte: Duration,
+    /// For a client to say all that begins a TLS handshake and to have its turn; and again for the rest of it.
+    pub handshake: Duration,
     /// From the first byte of a request to the end of its head.
     pub header: Duration,
     /// Between an answer and the next request.
@@ -88,6 +91,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) const GLANCE: Duration = Duration::from_millis(10);
 /// How long a drain waits for the first bytes of a connection: what had been sent before is there by then.
 const LAST_CALL: Duration = Duration::from_millis(250);
+/// The same where a handshake comes first, which takes a client that is far away two round trips.
+const LAST_CALL_TLS: Duration = Duration::from_secs(1);
 const TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
 x-portcullis: denied\r\nconnection: close\r\ncontent-length: 119\r\n\r\n\
 {\"message\":\"Request head did not arrive in time\",\"error\":\"invalid_request\",\"error_description\":\"request head too slow\"}";
@@ -108,6 +113,10 @@ pub(super) struct Service {
     pub(super) proxy_protocol: bool,
     pub(super) crowd: Arc<Crowd>,
     pub(super) scratch: Scratch,
+    /// `None`: in the clear.
+    pub(super) tls: Option<Tls>,
+    /// Told with every answer under TLS, if anything.
+    pub(super) hsts: Option<HeaderValue>,
 }
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Tracked>, Infallible>>>>;
@@ -118,32 +127,50 @@ pub(super) async fn serve(mut stream: TcpStream, from: SocketAddr, service: Rc<S
     let _ = stream.set_nodelay(true);
     let pulse = Pulse::new();
     service.rounds.join(&pulse);
-    let Some(peer) = introduced(&mut stream, from, &service, &pulse).await else { return };
+    let Some(mut peer) = introduced(&mut stream, from, &service, &pulse).await else { return };
     // Proxies speak for many.
     let seat = if peer.is_trusted() { Ok(None) } else { service.crowd.seat(peer.address) };
-    let Ok(_seat) = seat else { return turn_away(&stream, from) };
+    let Ok(_seat) = seat else { return turn_away(&stream, from, service.tls.is_some()) };
+    let (line, spoken) = match &service.tls {
+        None => {
+            let Some(Ok(spoken)) = first_words(&stream, &pulse).await else { return };
+            (Line::Plain(Socket::new(stream)), spoken)
+        }
+        Some(tls) => {
+            // Boxed: it needs room that no connection needs later.
+            let secured = Box::pin(handshake::secure(stream, from, tls, &pulse));
+            let Some(Some(secured)) = while_patient(&pulse, LAST_CALL_TLS, secured).await else { return };
+            peer.shows(secured.certificate);
+            (secured.line, if secured.http2 { Spoken::Http2 } else { Spoken::Http1 })
+        }
+    };
     // Boxed: each connection keeps room for one protocol and not for both.
-    match first_words(&stream, &pulse).await {
-        Some(Spoken::Http1) => Box::pin(http1(stream, Rc::new(peer), pulse, service)).await,
-        Some(Spoken::Http2) => Box::pin(http2(stream, Rc::new(peer), pulse, service)).await,
-        None => {}
+    match spoken {
+        Spoken::Http1 => Box::pin(http1(line, Rc::new(peer), pulse, service)).await,
+        Spoken::Http2 => Box::pin(http2(line, Rc::new(peer), pulse, service)).await,
     }
 }
 
-/// Says that there are too many, in one attempt: waiting for a client that may not read is what an overloaded gate cannot
-/// afford.
-pub(super) fn turn_away(stream: &TcpStream, from: SocketAddr) {
+/// Says that there are too many, to who can read it without TLS.
+pub(super) fn turn_away(stream: &TcpStream, from: SocketAddr, tls: bool) {
+    let said = !tls && dismiss(stream, OVERLOADED);
+    debug!(peer = %from, said, "too many connections");
+}
+
+/// Says a last thing, in one attempt: waiting for a client that may not read is what an overloaded gate cannot afford.
+pub(super) fn dismiss(stream: &TcpStream, words: &[u8]) -> bool {
     // The kernel is asked, as the runtime does not know yet that a new connection can be written to.
     let socket = SockRef::from(stream);
-    let said = socket.send(OVERLOADED).is_ok() && socket.shutdown(Shutdown::Write).is_ok();
+    let said = socket.send(words).is_ok() && socket.shutdown(Shutdown::Write).is_ok();
     // What is left unread would have the kernel reset the connection, and the client lose the answer.
     let _ = (&*socket).read(&mut [0; 4096]);
-    debug!(peer = %from, said, "too many connections");
+    said
 }
 
 /// Who is at the other end: by a trusted proxy's preamble, or as the kernel says.
 async fn introduced(stream: &mut TcpStream, from: SocketAddr, service: &Service, pulse: &Pulse) -> Option<Peer> {
-    let peer = |address| Peer::new(address, "http", &service.trusted_proxies);
+    let scheme = if service.tls.is_some() { "https" } else { "http" };
+    let peer = |address| Peer::new(address, scheme, &service.trusted_proxies);
     let proxy = peer(from);
     if !(service.proxy_protocol && proxy.is_trusted()) {
         return Some(proxy);
@@ -165,8 +192,8 @@ async fn introduced(stream: &mut TcpStream, from: SocketAddr, service: &Service,
 
 // An error of a connection is the client's going away or speaking nonsense; hyper has answered what can be answered.
 
-async fn http1(stream: TcpStream, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<Service>) {
-    let stream = Watched { stream: Wire::new(stream), pulse: Rc::clone(&pulse) };
+async fn http1(line: Line, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<Service>) {
+    let stream = Watched { stream: Wire::new(line), pulse: Rc::clone(&pulse) };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
@@ -175,8 +202,12 @@ async fn http1(stream: TcpStream, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<
         .serve_connection(stream, service_fn(answering(Rc::clone(&service), peer, Rc::clone(&pulse), None)));
     match run(&mut connection, &pulse, |connection| connection.graceful_shutdown()).await {
         Some(Word::HeadOverdue) => {
-            let mut stream = connection.into_parts().io.stream.into_inner();
-            let _ = timeout(service.deadlines.stall, farewell(&mut stream)).await;
+            let mut line = connection.into_parts().io.stream.into_inner();
+            let _ = timeout(service.deadlines.stall, farewell(&mut line)).await;
+        }
+        // Under TLS, an end that is meant says so. In one attempt: nobody may be there.
+        Some(Word::Overdue | Word::Drain) if !pulse.is_answering() => {
+            connection.into_parts().io.stream.into_inner().end();
         }
         Some(Word::Overdue | Word::Drain) => {}
         None => {
@@ -188,10 +219,10 @@ async fn http1(stream: TcpStream, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<
     }
 }
 
-async fn http2(stream: TcpStream, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<Service>) {
+async fn http2(line: Line, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<Service>) {
     pulse.multiplex();
     let reserves = service.reserves;
-    let watched = Watched { stream: Wire::new(stream), pulse: Rc::clone(&pulse) };
+    let watched = Watched { stream: Wire::new(line), pulse: Rc::clone(&pulse) };
     let stream = Metered::new(watched, Rc::clone(&pulse), Rc::clone(&service.scratch), reserves.h2_frames);
     let streams = Streams::new(&pulse);
     let mut builder = http2::Builder::new(streams.clone());
@@ -239,6 +270,9 @@ fn answering(
             // A tunnel is the last of its connection anyway.
             if closes && !matches!(response.body(), Answer::Switched(_)) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if let Some(hsts) = &service.hsts {
+                response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
             }
             Ok(response.map(|answer| Tracked { answer: switch(answer, switching, answering.pulse()), answering }))
         })
@@ -292,19 +326,24 @@ enum Spoken {
     Http2,
 }
 
-/// The protocol of the first bytes; `None` if none come in time. A drain does not wait for a client that says nothing.
-async fn first_words(stream: &TcpStream, pulse: &Pulse) -> Option<Spoken> {
-    let mut version = pin!(version_of(stream));
+/// The protocol of the first bytes.
+async fn first_words(stream: &TcpStream, pulse: &Pulse) -> Option<io::Result<Spoken>> {
+    while_patient(pulse, LAST_CALL, pin!(version_of(stream))).await
+}
+
+/// What comes of something that a client has to do; `None` if it does not come in time. A drain does not wait for long for
+/// a client that says nothing.
+async fn while_patient<T>(pulse: &Pulse, last_call: Duration, mut done: impl Future<Output = T> + Unpin) -> Option<T> {
     tokio::select! {
         biased;
-        version = version.as_mut() => version.ok(),
+        it = &mut done => Some(it),
         word = pulse.hear() => {
             if word != Word::Drain {
                 return None;
             }
-            let version = timeout(LAST_CALL, version).await.ok()?.ok();
+            let it = timeout(last_call, done).await.ok();
             pulse.tell(Word::Drain);
-            version
+            it
         }
     }
 }
@@ -328,7 +367,7 @@ async fn version_of(stream: &TcpStream) -> io::Result<Spoken> {
     }
 }
 
-async fn farewell(stream: &mut TcpStream) -> io::Result<()> {
+async fn farewell(stream: &mut Line) -> io::Result<()> {
     stream.write_all(TIMEOUT_ANSWER).await?;
     stream.shutdown().await
 }

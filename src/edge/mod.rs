@@ -12,14 +12,17 @@ mod door;
 mod frames;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod handshake;
 mod listener;
 mod place;
 mod preamble;
 mod pulse;
+mod redirect;
 mod rounds;
 mod switched;
 mod worker;
 
 pub use connection::{Deadlines, Reserves};
 pub use listener::{BindError, bind};
+pub use redirect::Redirect;
 pub use worker::{Crew, Shift};

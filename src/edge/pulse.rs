@@ -10,7 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
@@ -26,6 +26,10 @@ use super::Deadlines;
 enum Phase {
     /// Nothing has come yet.
     Fresh,
+    /// A TLS handshake has begun, and waits for all that a client says first, or for its turn.
+    Hello,
+    /// It goes on.
+    Handshake,
     /// A request head is arriving.
     Head,
     /// Requests are being answered.
@@ -109,6 +113,21 @@ impl Pulse {
         })
     }
 
+    /// The first byte of a TLS handshake has come.
+    pub(super) fn greeted(&self) {
+        self.enter(Phase::Hello);
+    }
+
+    /// It has its turn.
+    pub(super) fn shakes_hands(&self) {
+        self.enter(Phase::Handshake);
+    }
+
+    /// It is over, and what was said before was not HTTP.
+    pub(super) fn has_shaken(&self) {
+        self.enter(Phase::Fresh);
+    }
+
     /// From now on it speaks HTTP/2.
     pub(super) fn multiplex(&self) {
         self.multiplexed.set(true);
@@ -182,7 +201,7 @@ impl Pulse {
     }
 
     /// Ends the streams whose client gives them no window any more.
-    fn end_stalled(&self, now: Instant, patience: std::time::Duration) {
+    fn end_stalled(&self, now: Instant, patience: Duration) {
         for stream in &mut *self.streams.borrow_mut() {
             if stream.owed && passed(&stream.since, now, patience) {
                 stream.owed = false;
@@ -241,8 +260,8 @@ impl Pulse {
         poll_fn(|context| self.told(context).map_or(Poll::Pending, Poll::Ready)).await
     }
 
-    /// What is overdue at `now`.
-    pub(super) fn overdue(&self, now: Instant, deadlines: &Deadlines) -> Option<Word> {
+    /// What is overdue at `now`. With `hurry`, a handshake that has its turn may take no longer than that.
+    pub(super) fn overdue(&self, now: Instant, deadlines: &Deadlines, hurry: Option<Duration>) -> Option<Word> {
         if self.multiplexed.get() {
             self.idle_frames.set(self.idle_frames.get().min(0));
             self.end_stalled(now, deadlines.stall);
@@ -256,6 +275,8 @@ impl Pulse {
         }
         let (patience, word) = match self.phase.get() {
             Phase::Fresh => (deadlines.first_byte, Word::Overdue),
+            Phase::Hello => (deadlines.handshake, Word::Overdue),
+            Phase::Handshake => (deadlines.handshake.min(hurry.unwrap_or(deadlines.handshake)), Word::Overdue),
             Phase::Head => (deadlines.header, Word::HeadOverdue),
             Phase::Idle => (deadlines.idle, Word::Overdue),
             Phase::Busy => return None,
@@ -273,7 +294,7 @@ impl Pulse {
             Phase::Fresh if self.multiplexed.get() => self.enter(Phase::Idle),
             Phase::Fresh => self.enter(Phase::Head),
             Phase::Idle if !self.multiplexed.get() => self.enter(Phase::Head),
-            Phase::Idle | Phase::Head | Phase::Busy => {}
+            Phase::Idle | Phase::Head | Phase::Busy | Phase::Hello | Phase::Handshake => {}
         }
     }
 
@@ -286,7 +307,7 @@ impl Pulse {
 }
 
 /// Whether `patience` has passed since the first time this was asked.
-fn passed(since: &Cell<Option<Instant>>, now: Instant, patience: std::time::Duration) -> bool {
+fn passed(since: &Cell<Option<Instant>>, now: Instant, patience: Duration) -> bool {
     match since.get() {
         Some(since) => now >= since + patience,
         None => {
@@ -386,7 +407,10 @@ impl<S: Write + Unpin> Write for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        // Under TLS, what was written may lie encrypted until here.
+        self.pulse.written(flushed.is_pending());
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -410,12 +434,11 @@ impl<S: Write + Unpin> Write for Watched<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const DEADLINES: Deadlines = Deadlines {
         first_byte: Duration::from_secs(1),
+        handshake: Duration::from_secs(5),
         header: Duration::from_secs(2),
         idle: Duration::from_secs(3),
         stall: Duration::from_secs(4),
@@ -424,16 +447,16 @@ mod tests {
     #[track_caller]
     fn overdue_after(pulse: &Pulse, secs: u64, expected: Word) {
         let start = Instant::now();
-        assert_eq!(pulse.overdue(start, &DEADLINES), None);
-        assert_eq!(pulse.overdue(start + Duration::from_secs(secs) - Duration::from_millis(1), &DEADLINES), None);
-        assert_eq!(pulse.overdue(start + Duration::from_secs(secs), &DEADLINES), Some(expected));
+        assert_eq!(pulse.overdue(start, &DEADLINES, None), None);
+        assert_eq!(pulse.overdue(start + Duration::from_secs(secs) - Duration::from_millis(1), &DEADLINES, None), None);
+        assert_eq!(pulse.overdue(start + Duration::from_secs(secs), &DEADLINES, None), Some(expected));
     }
 
     #[track_caller]
     fn never_overdue(pulse: &Pulse) {
         let start = Instant::now();
-        assert_eq!(pulse.overdue(start, &DEADLINES), None);
-        assert_eq!(pulse.overdue(start + Duration::from_secs(3600), &DEADLINES), None);
+        assert_eq!(pulse.overdue(start, &DEADLINES, None), None);
+        assert_eq!(pulse.overdue(start + Duration::from_secs(3600), &DEADLINES, None), None);
     }
 
     #[test]
@@ -456,9 +479,9 @@ mod tests {
     fn bytes_of_the_same_head_do_not_buy_time() {
         let (pulse, start) = (Pulse::new(), Instant::now());
         pulse.heard();
-        assert_eq!(pulse.overdue(start, &DEADLINES), None);
+        assert_eq!(pulse.overdue(start, &DEADLINES, None), None);
         pulse.heard();
-        assert_eq!(pulse.overdue(start + Duration::from_secs(2), &DEADLINES), Some(Word::HeadOverdue));
+        assert_eq!(pulse.overdue(start + Duration::from_secs(2), &DEADLINES, None), Some(Word::HeadOverdue));
     }
 
     #[test]
@@ -466,9 +489,9 @@ mod tests {
         let (pulse, start) = (Pulse::new(), Instant::now());
         pulse.multiplex();
         pulse.heard();
-        assert_eq!(pulse.overdue(start, &DEADLINES), None);
+        assert_eq!(pulse.overdue(start, &DEADLINES, None), None);
         pulse.heard();
-        assert_eq!(pulse.overdue(start + Duration::from_secs(3), &DEADLINES), Some(Word::Overdue));
+        assert_eq!(pulse.overdue(start + Duration::from_secs(3), &DEADLINES, None), Some(Word::Overdue));
     }
 
     #[test]
@@ -487,13 +510,13 @@ mod tests {
             for (answering, _) in [&stalled, &read] {
                 pulse.answered(answering.stream, Some(100));
             }
-            assert_eq!(pulse.overdue(start, &DEADLINES), None);
+            assert_eq!(pulse.overdue(start, &DEADLINES, None), None);
             pulse.answered(read.0.stream, Some(100));
-            assert_eq!(pulse.overdue(start + DEADLINES.stall, &DEADLINES), None);
+            assert_eq!(pulse.overdue(start + DEADLINES.stall, &DEADLINES, None), None);
             assert!(stalled.1.await.unwrap_err().is_cancelled());
             // It waits for the upstream, which has a deadline of its own.
             pulse.answered(read.0.stream, None);
-            assert_eq!(pulse.overdue(start + 9 * DEADLINES.stall, &DEADLINES), None);
+            assert_eq!(pulse.overdue(start + 9 * DEADLINES.stall, &DEADLINES, None), None);
             assert!(!read.1.is_finished());
             // Room that is free again is taken up again.
             drop(stalled.0);
@@ -506,14 +529,14 @@ mod tests {
         let pulse = Pulse::new();
         pulse.multiplex();
         assert_eq!((pulse.idle_frames(100), pulse.idle_frames(1)), (100, 101));
-        pulse.overdue(Instant::now(), &DEADLINES);
+        pulse.overdue(Instant::now(), &DEADLINES, None);
         assert_eq!(pulse.idle_frames(1), 1);
         let (answering, _) = pulse.begin();
         pulse.answered(answering.stream, Some(4 * BYTES_PER_FRAME));
         assert_eq!(pulse.idle_frames(0), 1 - FRAMES_PER_PIECE - 4);
         pulse.answered(answering.stream, Some(usize::MAX));
         assert_eq!(pulse.idle_frames(0), -MOST_OCCASION);
-        pulse.overdue(Instant::now(), &DEADLINES);
+        pulse.overdue(Instant::now(), &DEADLINES, None);
         assert_eq!(pulse.idle_frames(0), -MOST_OCCASION, "what is left of occasions is kept");
     }
 

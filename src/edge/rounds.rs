@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Deadlines;
 use super::pulse::{Pulse, Word};
@@ -25,10 +25,10 @@ impl Rounds {
         }
     }
 
-    /// Asks every connection, and tells those whose patience has ended.
-    pub(super) fn go(&self, now: Instant, deadlines: &Deadlines) {
+    /// Asks every connection, and tells those whose patience has ended. With `hurry`, handshakes have no more than that.
+    pub(super) fn go(&self, now: Instant, deadlines: &Deadlines, hurry: Option<Duration>) {
         self.each(|pulse| {
-            if let Some(word) = pulse.overdue(now, deadlines) {
+            if let Some(word) = pulse.overdue(now, deadlines, hurry) {
                 pulse.tell(word);
             }
         });

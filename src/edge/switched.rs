@@ -14,18 +14,18 @@ use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, spawn_local};
 use tracing::debug;
 
 use crate::observe::chain;
 use crate::upstream::Tunnel;
+use crate::wire::Line;
 
 use super::pulse::{Answering, Pulse};
 
 /// A whole connection of HTTP/1.1, after `said`, which hyper had read already.
-pub(super) async fn over_http1(mut client: TcpStream, said: Bytes, tunnel: Tunnel, pulse: &Rc<Pulse>) {
+pub(super) async fn over_http1(mut client: Line, said: Bytes, tunnel: Tunnel, pulse: &Rc<Pulse>) {
     // Neither idle nor due to read anything: the tunnel has its own patience.
     let _held = pulse.hold();
     pulse.unblock();

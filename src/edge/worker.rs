@@ -12,6 +12,7 @@ use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use http::header::HeaderValue;
 use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
@@ -24,12 +25,14 @@ use tracing::warn;
 use crate::gateway::Gateway;
 use crate::muster::Roll;
 use crate::observe::chain;
+use crate::tls::InForce;
 
 use super::Deadlines;
 use super::connection::{self, Reserves, Service};
 use super::crowd::Crowd;
 use super::door::Door;
 use super::frames;
+use super::handshake::{HURRY, Tls};
 use super::place::{Place, Places};
 use super::rounds::Rounds;
 
@@ -53,6 +56,12 @@ pub struct Shift {
     /// Whether these begin with a preamble that names the client.
     pub proxy_protocol: bool,
     pub drain_timeout: Duration,
+    /// `None`: in the clear.
+    pub tls: Option<Arc<InForce>>,
+    /// Handshakes of one worker at once.
+    pub max_handshakes: usize,
+    /// `Strict-Transport-Security` for every answer.
+    pub hsts: Option<HeaderValue>,
 }
 
 /// The workers of this process.
@@ -103,6 +112,8 @@ impl Crew {
                         proxy_protocol: shift.proxy_protocol,
                         crowd,
                         scratch: frames::scratch(),
+                        tls: shift.tls.clone().map(|in_force| Tls::new(in_force, shift.max_handshakes)),
+                        hsts: shift.hsts.clone(),
                     };
                     let (service, connections) = (Rc::new(service), TaskTracker::new());
                     let worker = Worker { service, shift, workers, places, connections };
@@ -178,7 +189,8 @@ impl Worker {
             let now = Instant::now();
             // First: what it cuts is told at once.
             self.service.gateway.tidy(now);
-            self.service.rounds.go(now, &self.service.deadlines);
+            let hurry = self.service.tls.as_ref().filter(|tls| tls.is_pressed()).map(|_| HURRY);
+            self.service.rounds.go(now, &self.service.deadlines, hurry);
         }
     }
 
@@ -206,7 +218,7 @@ impl Worker {
     fn admit(&self, stream: TcpStream, from: SocketAddr) {
         let place = Place::take(&self.places);
         if self.places.taken() > self.shift.max_connections {
-            return connection::turn_away(&stream, from);
+            return connection::turn_away(&stream, from, self.service.tls.is_some());
         }
         self.connections.spawn_local(connection::serve(stream, from, Rc::clone(&self.service), place));
     }

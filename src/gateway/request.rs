@@ -152,7 +152,7 @@ impl Gateway {
         }
         let forwarded = peer.forwarded(request.headers());
         let address = visitor::client_address(peer, forwarded.as_ref(), &charter.trusted_proxies);
-        let mut visitor = Visitor { address, arrived_at, now: arrived_at };
+        let mut visitor = Visitor { address, secure: peer.is_secure(), arrived_at, now: arrived_at };
         if let Some(endpoint) = charter.endpoints.find(request.method(), &path) {
             *rule = RuleNumber::GATE;
             let note = charter.handover.read(request.method(), uri, request.headers(), arrived_at);

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderMap;
 use ipnet::IpNet;
 
+use crate::tls::ClientCertificate;
 use crate::token::Timestamp;
 use crate::upstream::headers::{Forwarded, Origin};
 
@@ -17,7 +18,10 @@ use crate::upstream::headers::{Forwarded, Origin};
 pub struct Peer {
     pub address: IpAddr,
     pub origin: Origin,
+    /// What it has shown of itself under TLS.
+    pub certificate: Option<ClientCertificate>,
     trusted: bool,
+    secure: bool,
 }
 
 impl Peer {
@@ -26,13 +30,28 @@ impl Peer {
         Self {
             address,
             origin: Origin::new(address, scheme),
+            certificate: None,
+            secure: scheme == "https",
             trusted: trusted_proxies.iter().any(|net| net.contains(&address)),
         }
+    }
+
+    /// Notes what it has shown of itself.
+    pub fn shows(&mut self, certificate: Option<ClientCertificate>) {
+        if let Some(identity) = certificate.as_ref().and_then(|certificate| certificate.identity.as_ref()) {
+            self.origin.certify(identity);
+        }
+        self.certificate = certificate;
     }
 
     /// Whether it is a proxy of the operator's.
     pub fn is_trusted(&self) -> bool {
         self.trusted
+    }
+
+    /// Whether the connection is under TLS.
+    pub fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// What this peer may tell of the way so far; nothing unless it is trusted.
@@ -46,6 +65,8 @@ impl Peer {
 pub struct Visitor {
     /// The client's address: what guess limits count and sessions record.
     pub address: IpAddr,
+    /// Whether its connection is under TLS.
+    pub secure: bool,
     /// When the request had reached us.
     pub arrived_at: Timestamp,
     pub now: Timestamp,

@@ -33,6 +33,7 @@ pub use file::State;
 pub use generate::{GenerateError, generate};
 pub use in_force::{KeyChange, Keys};
 pub use jwk::Jwk;
+pub(crate) use pem::{Encoding, read as read_private_key};
 pub use ring::{GivenKey, KeyRing, KeySource, own_name};
 pub(crate) use signing::header_segment;
 pub use signing::{SignError, SigningKey};

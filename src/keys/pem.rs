@@ -13,7 +13,7 @@ use super::BadKey;
 
 /// The structure around the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     /// RFC 5208: any kind of key.
     Pkcs8,
     /// RFC 8017: RSA only.
@@ -23,13 +23,13 @@ pub(super) enum Encoding {
 }
 
 /// A private key as it stood in a PEM text.
-pub(super) struct PrivateKey {
-    pub(super) encoding: Encoding,
-    pub(super) der: Zeroizing<Vec<u8>>,
+pub(crate) struct PrivateKey {
+    pub(crate) encoding: Encoding,
+    pub(crate) der: Zeroizing<Vec<u8>>,
 }
 
 /// The private key in `text`. Other blocks are passed over: `openssl ecparam -genkey` puts curve parameters first.
-pub(super) fn read(text: &[u8]) -> Result<PrivateKey, BadKey> {
+pub(crate) fn read(text: &[u8]) -> Result<PrivateKey, BadKey> {
     let text = std::str::from_utf8(text).map_err(|_| BadKey::NoPem)?;
     let mut found = None;
     let mut instead = BadKey::NoPem;
@@ -82,7 +82,7 @@ pub(super) fn write(der: &[u8]) -> Zeroizing<String> {
 
 impl PrivateKey {
     /// What this seems to be, for an error message.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         // DER object identifiers, with tag and length.
         const KINDS: [(&[u8], &str); 10] = [
             (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", RSA),

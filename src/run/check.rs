@@ -9,6 +9,7 @@ use crate::clock;
 use crate::config::{Config, StoreKind};
 use crate::keys::{KeyError, KeyRing};
 use crate::store::Remembered;
+use crate::tls;
 
 use super::StartError;
 use super::terms;
@@ -69,6 +70,14 @@ pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
             Ok(None) => notes.push(format!("{}: keys of {}: fetched while running", trust.source, trust.issuer)),
             Err(error) => errors.push(error.into()),
         }
+    }
+    match terms::tls(config).map(|terms| tls::Footing::read(&terms, clock::wall().as_secs().cast_signed())) {
+        Some(Ok((footing, notices))) => {
+            notes.extend(notices.iter().map(ToString::to_string));
+            notes.extend(footing.note().map(|note| format!("certificates: {note}")));
+        }
+        Some(Err(found)) => errors.extend(found.into_iter().map(StartError::Tls)),
+        None => {}
     }
     if let Err(error) = terms::upstream_tls(config) {
         errors.push(error.into());

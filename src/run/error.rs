@@ -11,7 +11,8 @@ use crate::edge::BindError;
 use crate::issuer::IssuerError;
 use crate::keys::{FileProblem, KeyError};
 use crate::store::{FilesError, SNAPSHOT};
-use crate::upstream::TlsError;
+use crate::tls::TlsError;
+use crate::upstream;
 
 /// Why a gate did not start.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +38,9 @@ pub enum StartError {
     #[error(transparent)]
     Issuer(#[from] IssuerError),
     #[error("upstream.tls")]
-    UpstreamTls(#[from] TlsError),
+    UpstreamTls(#[from] upstream::TlsError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Password(#[from] HashFailed),
     #[error(transparent)]
@@ -58,11 +61,8 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Keys(KeyError::File { problem: FileProblem::Write(error), .. }) => !is_full(error),
-            Self::Keys(_)
-            | Self::Users { .. }
-            | Self::SessionsWithoutUsers { .. }
-            | Self::Issuer(_)
-            | Self::UpstreamTls(_) => true,
+            Self::Keys(_) | Self::Users { .. } | Self::SessionsWithoutUsers { .. } | Self::Issuer(_) => true,
+            Self::Tls(_) | Self::UpstreamTls(_) => true,
             Self::DataDir { .. } | Self::Password(_) | Self::Sessions(_) | Self::Bind(_) | Self::Threads(_) => false,
         }
     }

@@ -21,13 +21,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::account::{Accounts, Directory, Found};
 use crate::admin::{Admin, Check, Stage, Status};
 use crate::clock::{self, Clock};
 use crate::config::{Config, StoreKind, UpstreamTrust};
-use crate::edge::{self, Crew};
+use crate::edge::{self, Crew, Redirect};
 use crate::gateway::{Charter, Gateway, Handover, Mapping, Routes};
 use crate::issuer::{Fetching, Issuers};
 use crate::keys::{KeyRing, Keys};
@@ -35,6 +35,7 @@ use crate::metrics::Metrics;
 use crate::muster::{Muster, Roll};
 use crate::profile::Sessions;
 use crate::store::Store;
+use crate::tls;
 use crate::token::Policy;
 use crate::upstream::{Renewing, Tls};
 
@@ -54,6 +55,8 @@ pub struct Running {
     store: Arc<Store>,
     scribe: Scribe,
     status: Arc<Status>,
+    watching: Option<tls::Watching>,
+    redirect: Option<Redirect>,
     /// Answers to the last.
     _admin: Option<Admin>,
 }
@@ -83,6 +86,7 @@ pub struct Prepared {
     status: Arc<Status>,
     admin: Option<Admin>,
     upstream_tls: Option<Tls>,
+    tls: Option<(tls::Terms, Arc<tls::InForce>)>,
 }
 
 /// Builds all rooms. Waits for another process to let go of the data directory; a replica waits for one to fill it. The
@@ -96,6 +100,7 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let admin = admin(config, &status, &metrics)?;
     let policy = Arc::new(terms::policy(config));
     let issuers = Arc::new(Issuers::open(terms::issuers(config), &terms::jwks_bounds(config))?);
+    let tls = tls(config)?;
     let upstream_tls = terms::upstream_tls(config)?;
     if config.upstream.tls.as_ref().is_some_and(|tls| tls.trust == UpstreamTrust::Anybody) {
         warn!("no certificate of the upstream is checked: whoever is on the way can read along");
@@ -104,9 +109,10 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
         StoreKind::Memory => primary::prepare(config, &policy, &status)?,
         StoreKind::Replica { .. } => replica::prepare(config, &policy)?,
     };
-    let (charter, rolls, scribe) = charter(config, policy, issuers, footing, &status, metrics);
+    let certificates = tls.as_ref().map(|(_, in_force)| certificates_check(in_force));
+    let (charter, rolls, scribe) = charter(config, policy, issuers, footing, &status, certificates, metrics);
     readings::hand_in(&charter, &status);
-    Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin, upstream_tls })
+    Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin, tls, upstream_tls })
 }
 
 /// Starts a gate and returns once it accepts connections.
@@ -124,24 +130,39 @@ pub fn start(config: Config) -> Result<Running, StartError> {
 /// When the port or a thread cannot be had.
 pub fn open(config: &Config, prepared: Prepared) -> Result<Running, StartError> {
     let listener = edge::bind(config.server.listen)?;
-    serve(config, prepared, &listener).map_err(StartError::Threads)
+    let redirect = config.tls.redirect_listen.map(edge::bind).transpose()?;
+    serve(config, prepared, &listener, redirect).map_err(StartError::Threads)
 }
 
-fn serve(config: &Config, prepared: Prepared, listener: &TcpListener) -> io::Result<Running> {
-    let Prepared { charter, rolls, scribe, status, admin, upstream_tls } = prepared;
+fn serve(
+    config: &Config,
+    prepared: Prepared,
+    listener: &TcpListener,
+    redirect: Option<TcpListener>,
+) -> io::Result<Running> {
+    let Prepared { charter, rolls, scribe, status, admin, tls, upstream_tls } = prepared;
     let address = listener.local_addr()?;
     let watch =
         keeper::Watches { keys: terms::key_watch(config), upstream: upstream_tls.clone().and_then(Renewing::new) };
     let keeper = Keeper::start(Arc::clone(&charter), watch, config.store.snapshot_interval)?;
     let fetching = Fetching::start(Arc::clone(&charter.issuers), terms::jwks_bounds(config))?;
+    let (in_force, watching) = match tls {
+        Some((terms, in_force)) => (Some(Arc::clone(&in_force)), Some(tls::Watching::start(terms, in_force)?)),
+        None => (None, None),
+    };
+    let scheme = if in_force.is_some() { "https" } else { "http" };
     let (shift, upstream, primary) =
-        (terms::shift(config), terms::upstream(config, upstream_tls), terms::primary(config));
+        (terms::shift(config, in_force), terms::upstream(config, upstream_tls), terms::primary(config));
     let (store, cache) = (Arc::clone(&charter.store), config.limits.token_cache_entries);
     let make = move || Gateway::new(Arc::clone(&charter), upstream.clone(), primary.clone(), cache);
     let crew = Crew::start(listener, rolls, &shift, make)?;
+    let redirect = redirect.map(|listener| Redirect::start(listener, config.tls.redirect_port)).transpose()?;
+    if let Some(redirect) = &redirect {
+        info!(address = %redirect.address(), "clients are sent to HTTPS from there");
+    }
     status.enter(Stage::Serving);
-    info!(%address, workers = config.workers, upstream = %terms::shown(&config.upstream.url), "listening");
-    Ok(Running { address, crew, keeper, fetching, store, scribe, status, _admin: admin })
+    info!(%address, scheme, workers = config.workers, upstream = %terms::shown(&config.upstream.url), "listening");
+    Ok(Running { address, crew, keeper, fetching, store, scribe, status, watching, redirect, _admin: admin })
 }
 
 impl Running {
@@ -158,7 +179,11 @@ impl Running {
     pub fn stop(self) -> Result<(), StopError> {
         self.status.enter(Stage::Draining);
         info!("draining");
+        drop(self.redirect);
         self.crew.drain();
+        if let Some(watching) = self.watching {
+            watching.stop();
+        }
         self.keeper.stop();
         self.fetching.stop();
         let written = if self.store.has_news() { self.store.snapshot(clock::wall()) } else { Ok(()) };
@@ -181,10 +206,11 @@ fn charter(
     issuers: Arc<Issuers>,
     footing: Footing,
     status: &Status,
+    certificates: Option<Check>,
     metrics: Arc<Metrics>,
 ) -> (Charter, Vec<Roll>, Scribe) {
     let Footing { store, ring, accounts, clock, scribe, check } = footing;
-    status.look_at([check].into_iter().chain(issuers_check(config, &issuers)).collect());
+    status.look_at([check].into_iter().chain(issuers_check(config, &issuers)).chain(certificates).collect());
     let handover = Handover::new(ring.fingerprint_key(), policy.leeway);
     let (keys, accounts) = (Arc::new(Keys::new(ring)), Arc::new(accounts));
     let routes = Routes::new(terms::rules(config), terms::unmatched(config));
@@ -230,7 +256,34 @@ fn charter(
 fn issuers_check(config: &Config, issuers: &Arc<Issuers>) -> Option<Check> {
     let issuers = Arc::clone(issuers);
     let trouble = move || issuers.trouble();
-    (!config.issuers.is_empty()).then(|| Check { name: "issuers", trouble: Box::new(trouble), dispensable: true })
+    let check = || Check { name: "issuers", trouble: Box::new(trouble), dispensable: true, note: None };
+    (!config.issuers.is_empty()).then(check)
+}
+
+/// Clients that do not look go on being served.
+fn certificates_check(in_force: &Arc<tls::InForce>) -> Check {
+    let (asked, noted) = (Arc::clone(in_force), Arc::clone(in_force));
+    let trouble = move || asked.footing().trouble(clock::wall().as_secs().cast_signed());
+    let note = move || noted.footing().note();
+    Check { name: "certificates", trouble: Box::new(trouble), dispensable: true, note: Some(Box::new(note)) }
+}
+
+/// Everything that is wrong is said by `portcullis check`; a start ends with the first.
+fn tls(config: &Config) -> Result<Option<(tls::Terms, Arc<tls::InForce>)>, StartError> {
+    let Some(terms) = terms::tls(config) else { return Ok(None) };
+    match tls::Footing::read(&terms, clock::wall().as_secs().cast_signed()) {
+        Ok((footing, notices)) => {
+            notices.iter().for_each(|notice| say(notice, true));
+            Ok(Some((terms, Arc::new(tls::InForce::new(footing)))))
+        }
+        Err(errors) => {
+            let mut errors = errors.into_iter();
+            // There is one.
+            let first = errors.next().map_or_else(|| StartError::Threads(io::Error::other("no TLS")), StartError::Tls);
+            errors.for_each(|error| error!("{error}"));
+            Err(first)
+        }
+    }
 }
 
 fn admin(config: &Config, status: &Arc<Status>, metrics: &Arc<Metrics>) -> Result<Option<Admin>, StartError> {

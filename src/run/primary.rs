@@ -48,7 +48,7 @@ fn check(store: &Arc<Store>) -> Check {
             Some(format!("sessions cannot be written down, requests with a valid token pass: {why}"))
         }
     };
-    Check { name: "journal", trouble: Box::new(trouble), dispensable: false }
+    Check { name: "journal", trouble: Box::new(trouble), dispensable: false, note: None }
 }
 
 /// The lock goes with the process, however it ends.

@@ -63,7 +63,7 @@ fn check(store: &Arc<Store>) -> Check {
             Some(format!("nothing new from the primary for {} seconds: {why}", since.elapsed().as_secs()))
         }
     };
-    Check { name: "primary", trouble: Box::new(trouble), dispensable: false }
+    Check { name: "primary", trouble: Box::new(trouble), dispensable: false, note: None }
 }
 
 pub(super) struct Following {

@@ -24,6 +24,7 @@ use crate::keys::{GivenKey, KeySource, Watch};
 use crate::profile::RecordAddresses;
 use crate::profile::oauth::{Metadata, Places};
 use crate::store::{Caps, Fsync};
+use crate::tls;
 use crate::token::{Lifetimes, Policy, Scopes};
 use crate::upstream::headers::Authorization;
 use crate::upstream::{Address, Dial, Papers, Terms, Tls, TlsError, Trust, Tunnels, WEBSOCKET};
@@ -283,11 +284,12 @@ pub(super) fn bounds(config: &Config) -> Bounds {
     }
 }
 
-pub(super) fn shift(config: &Config) -> Shift {
+pub(super) fn shift(config: &Config, tls: Option<Arc<tls::InForce>>) -> Shift {
     let limits = &config.limits;
     Shift {
         deadlines: Deadlines {
             first_byte: limits.first_byte_timeout,
+            handshake: limits.handshake_timeout,
             header: limits.header_timeout,
             idle: limits.idle_timeout,
             stall: limits.stall_timeout,
@@ -308,7 +310,47 @@ pub(super) fn shift(config: &Config) -> Shift {
         trusted_proxies: config.server.trusted_proxies.clone(),
         proxy_protocol: config.server.proxy_protocol,
         drain_timeout: config.server.drain_timeout,
+        tls,
+        max_handshakes: limits.max_handshakes,
+        hsts: hsts(config),
     }
+}
+
+/// Without a word on subdomains, which may have nothing to do with this gate.
+fn hsts(config: &Config) -> Option<HeaderValue> {
+    let max_age = config.tls.hsts.as_secs();
+    (max_age > 0).then(|| HeaderValue::try_from(format!("max-age={max_age}")).ok()).flatten()
+}
+
+/// `None`: clients are served in the clear.
+pub(super) fn tls(config: &Config) -> Option<tls::Terms> {
+    let written = &config.tls;
+    let files = |written: &config::CertificateFiles| tls::Files {
+        table: written.table.clone(),
+        certificate: written.certificate.clone(),
+        key: written.key.clone(),
+        ocsp: written.ocsp.clone(),
+    };
+    (!written.certificates.is_empty()).then(|| tls::Terms {
+        certificates: written.certificates.iter().map(files).collect(),
+        min_version: match written.min_version {
+            config::TlsVersion::Tls12 => tls::MinVersion::Tls12,
+            config::TlsVersion::Tls13 => tls::MinVersion::Tls13,
+        },
+        unknown_names: match written.unknown_names {
+            config::UnknownNames::Default => tls::UnknownNames::Default,
+            config::UnknownNames::Refuse => tls::UnknownNames::Refuse,
+        },
+        clients: tls::Clients {
+            demand: match written.client_auth {
+                config::ClientAuth::Off => tls::Demand::Off,
+                config::ClientAuth::Optional => tls::Demand::Optional,
+                config::ClientAuth::Required => tls::Demand::Required,
+            },
+            ca: written.client_ca.clone(),
+            crls: written.client_crl.clone(),
+        },
+    })
 }
 
 fn websockets(config: &Config) -> bool {
@@ -325,6 +367,7 @@ fn round(config: &Config) -> Duration {
     let (limits, upstream) = (&config.limits, &config.upstream);
     let client =
         limits.first_byte_timeout.min(limits.header_timeout).min(limits.idle_timeout).min(limits.stall_timeout);
+    let client = client.min(limits.handshake_timeout);
     let kept = if upstream.keepalive.is_zero() { upstream.idle_timeout } else { upstream.keepalive };
     let upstream = upstream.first_byte_timeout.min(upstream.idle_timeout).min(kept);
     let shortest = client.min(upstream).min(tunnel_idle_timeout(config).unwrap_or(NEVER));

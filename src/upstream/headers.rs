@@ -23,6 +23,8 @@ pub const X_AUTH_SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject")
 pub const X_AUTH_SCOPES: HeaderName = HeaderName::from_static("x-auth-scopes");
 pub const X_AUTH_SESSION: HeaderName = HeaderName::from_static("x-auth-session");
 pub const X_AUTH_TOKEN_ID: HeaderName = HeaderName::from_static("x-auth-token-id");
+/// Whom the client's TLS certificate names.
+pub const X_AUTH_CERTIFICATE: HeaderName = HeaderName::from_static("x-auth-certificate");
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What a replica says to its primary of who is asking.
 pub const X_PORTCULLIS_VISITOR: HeaderName = HeaderName::from_static("x-portcullis-visitor");
@@ -50,12 +52,14 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Kept from every request: identity is the gate's to set, forwarding is the gate's to tell, and an override of method or
-/// path would let a request be judged as one and answered as another.
-const PLANTED: [&str; 20] = [
+/// path would let a request be judged as one and answered as another. Certificates of clients end here, so what is said of
+/// them elsewhere (RFC 9440) is the client's own word.
+const PLANTED: [&str; 24] = [
     "x-auth-subject",
     "x-auth-scopes",
     "x-auth-session",
     "x-auth-token-id",
+    "x-auth-certificate",
     "x-portcullis",
     "x-portcullis-visitor",
     "x-request-id",
@@ -70,6 +74,9 @@ const PLANTED: [&str; 20] = [
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-forwarded-client-cert",
+    "client-cert",
+    "client-cert-chain",
     "x-original-url",
     "x-rewrite-url",
 ];
@@ -150,6 +157,8 @@ pub struct Origin {
     address: HeaderValue,
     scheme: HeaderValue,
     fields: Vec<u8>,
+    /// So many of them, from the beginning, say where it came from; the others, who came.
+    way: usize,
 }
 
 impl Origin {
@@ -159,7 +168,14 @@ impl Origin {
         let (scheme, mut fields) = (HeaderValue::from_static(scheme), Vec::with_capacity(64));
         write(&mut fields, &X_FORWARDED_FOR, &address);
         write(&mut fields, &X_FORWARDED_PROTO, &scheme);
-        Self { address, scheme, fields }
+        let way = fields.len();
+        Self { address, scheme, fields, way }
+    }
+
+    /// Adds whom the client's certificate names.
+    pub fn certify(&mut self, identity: &HeaderValue) {
+        self.fields.truncate(self.way);
+        write(&mut self.fields, &X_AUTH_CERTIFICATE, identity);
     }
 }
 
@@ -307,7 +323,8 @@ impl Forwarded {
 
 /// Whether a name begins like one of those that are removed or rewritten. May say yes too often, never no.
 fn is_suspect(name: &HeaderName) -> bool {
-    const BEGINNINGS: [&[u8]; 9] = [b"x", b"forw", b"keep", b"prox", b"te", b"tr", b"upg", b"conn", b"http2"];
+    const BEGINNINGS: [&[u8]; 10] =
+        [b"x", b"forw", b"keep", b"prox", b"te", b"tr", b"upg", b"conn", b"http2", b"client"];
     let name = name.as_str().as_bytes();
     matches!(name.first(), Some(b'x' | b'f' | b'k' | b'p' | b't' | b'u' | b'c' | b'h'))
         && BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
@@ -324,7 +341,7 @@ fn is_nominated(name: &HeaderName, nominated: &[HeaderName]) -> bool {
 /// Header names arrive in lower case. CGI-like servers turn `-` into `_`, some of them every character that is neither
 /// letter nor digit, so all these spellings mean the same to them.
 fn is_planted(name: &str) -> bool {
-    matches!(name.as_bytes().first(), Some(b'x' | b'f'))
+    matches!(name.as_bytes().first(), Some(b'x' | b'f' | b'c'))
         && PLANTED.iter().any(|planted| {
             planted.len() == name.len()
                 && planted
@@ -377,6 +394,7 @@ fn write_way(out: &mut Vec<u8>, host: Option<&HeaderValue>, vouched: &Vouched<'_
         out.extend_from_slice(&origin.fields);
         return;
     };
+    out.extend_from_slice(&origin.fields[origin.way..]);
     match &forwarded.addresses {
         Some(way) => write(out, &X_FORWARDED_FOR, &joined(way, b", ", &origin.address)),
         None => write(out, &X_FORWARDED_FOR, &origin.address),

@@ -29,6 +29,7 @@ mod smoke;
 mod start;
 mod store;
 mod streams;
+mod tls;
 mod tokens;
 mod upstream;
 mod users;

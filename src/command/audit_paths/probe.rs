@@ -163,7 +163,7 @@ impl Probe {
         let connecting = timeout(self.patience, TcpStream::connect((self.to.host.as_str(), self.to.port))).await;
         let stream =
             connecting.map_err(|_| unreachable("timed out".into()))?.map_err(|e| unreachable(e.to_string()))?;
-        let (sender, connection) = handshake(Wire::new(stream)).await.map_err(|e| unreachable(e.to_string()))?;
+        let (sender, connection) = handshake(Wire::plain(stream)).await.map_err(|e| unreachable(e.to_string()))?;
         // What goes wrong there also ends the exchange, which tells it.
         tokio::spawn(connection);
         Ok(sender)

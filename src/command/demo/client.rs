@@ -4,6 +4,7 @@
 //! Does not know: what is asked for, and what an answer means.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,7 +15,13 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 /// How long one call may take, from connecting to the last byte.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,6 +41,40 @@ pub(super) enum CallError {
     Answer(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Late,
+}
+
+/// Where a call goes.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    tls: Option<TlsConnector>,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Target {
+    pub(super) fn plain(address: SocketAddr) -> Self {
+        Self { address, tls: None }
+    }
+
+    /// Under TLS, with an authority (PEM) that vouches for it.
+    pub(super) fn secure(address: SocketAddr, authority: &str) -> Result<Self, rustls::Error> {
+        let wrong = |_| rustls::Error::General("no authority".into());
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).map_err(wrong)?)?;
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self { address, tls: Some(Arc::new(config).into()) })
+    }
+
+    /// As it stands in a URL.
+    pub(super) fn origin(&self) -> String {
+        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address)
+    }
 }
 
 /// A request that is about to be made. No `Debug`: its headers hold credentials.
@@ -74,19 +115,23 @@ impl Call {
     }
 
     /// Makes the request.
-    pub(super) async fn send(self, to: SocketAddr) -> Result<Answer, CallError> {
+    pub(super) async fn send(self, to: &Target) -> Result<Answer, CallError> {
         tokio::time::timeout(PATIENCE, self.exchange(to)).await.unwrap_or(Err(CallError::Late))
     }
 
-    async fn exchange(self, to: SocketAddr) -> Result<Answer, CallError> {
+    async fn exchange(self, to: &Target) -> Result<Answer, CallError> {
         let mut request = Request::builder()
             .method(self.method)
             .uri(self.path)
-            .header(HOST, to.to_string())
+            .header(HOST, to.address.to_string())
             .body(Full::new(self.body))?;
         request.headers_mut().extend(self.headers);
 
-        let stream = TcpStream::connect(to).await?;
+        let stream = TcpStream::connect(to.address).await?;
+        let stream: Box<dyn Stream> = match &to.tls {
+            None => Box::new(stream),
+            Some(tls) => Box::new(tls.connect(to.address.ip().into(), stream).await?),
+        };
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // What goes wrong on the connection also ends the exchange below, which reports it.
         let connection = tokio::spawn(connection);

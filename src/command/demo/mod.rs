@@ -13,6 +13,7 @@ mod walk;
 
 use std::io;
 use std::net::{AddrParseError, SocketAddr};
+use std::path::Path;
 
 use aws_lc_rs::error::Unspecified;
 use base64::Engine;
@@ -20,6 +21,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, LoadOptions, Mistake};
+use client::Target;
 use lines::Lines;
 use stage::Stage;
 use steps::{Steps, WalkError};
@@ -35,6 +37,9 @@ pub struct DemoArgs {
     /// End after the walk; the exit code tells whether everything went as promised
     #[arg(long)]
     exit: bool,
+    /// Over HTTPS, with a certificate made for this run
+    #[arg(long)]
+    tls: bool,
     /// Where the gateway listens [default: 127.0.0.1:8080, or a free port if that is taken]
     // The name and the type of the binary's own flag, which stands before a command or behind it.
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
@@ -90,13 +95,21 @@ pub fn run(args: DemoArgs) -> Result<(), DemoError> {
     let upstream = SampleUpstream::start(SocketAddr::from(([127, 0, 0, 1], 0)), PREFIX).map_err(DemoError::Setup)?;
     let wanted = args.listen.as_deref().map(str::parse).transpose()?;
     let (listen, moved) = stage::choose_port(wanted);
-    let file = stage.configure(listen, upstream.address()).map_err(DemoError::Setup)?;
+    let authority = args.tls.then(|| stage.certify(stage::reachable(listen))).transpose().map_err(DemoError::Setup)?;
+    let file = stage.configure(listen, upstream.address(), args.tls).map_err(DemoError::Setup)?;
     // No variables: a demo shows the same wherever it runs.
     let config =
         config::load(LoadOptions { file: Some(file), ..LoadOptions::default() }).map_err(DemoError::Settings)?;
     let gateway = crate::run::start(config)?;
 
-    let shown = runtime.block_on(show(&args, &stage, &upstream, gateway.address(), moved, &mut leave));
+    let address = stage::reachable(gateway.address());
+    let target = match authority {
+        None => Target::plain(address),
+        Some(authority) => {
+            Target::secure(address, &authority).map_err(|error| DemoError::Setup(io::Error::other(error)))?
+        }
+    };
+    let shown = runtime.block_on(show(&args, &stage, &upstream, target, moved, &mut leave));
     // Stopped before the directory goes: its last act is to write there.
     let stopped = gateway.stop();
     shown?;
@@ -107,14 +120,14 @@ async fn show(
     args: &DemoArgs,
     stage: &Stage,
     upstream: &SampleUpstream,
-    gateway: SocketAddr,
+    gateway: Target,
     moved: bool,
     leave: &mut Leave,
 ) -> Result<(), DemoError> {
     let mut out = io::stdout();
     let mut lines = Lines::new(&mut out, lines::wants_colour());
-    let gateway = stage::reachable(gateway);
-    opening(&mut lines, stage, upstream, gateway, moved).map_err(DemoError::Output)?;
+    let (origin, authority) = (gateway.origin(), args.tls.then(|| stage.authority()));
+    opening(&mut lines, stage, upstream, &origin, moved).map_err(DemoError::Output)?;
     let steps = Steps { gateway, lines: &mut lines };
     let mut walk = Walk { steps, upstream, password: &stage.password };
     tokio::select! {
@@ -124,7 +137,7 @@ async fn show(
     let steps = lines.steps();
     lines.say(&format!("\nAll {steps} steps went as promised.")).map_err(DemoError::Output)?;
     if !args.exit {
-        lines.say(&invitation(gateway, &stage.password)).map_err(DemoError::Output)?;
+        lines.say(&invitation(&origin, &stage.password, authority.as_deref())).map_err(DemoError::Output)?;
         leave.asked().await;
         lines.say("\nThe demo ends and takes its directory with it.").map_err(DemoError::Output)?;
     }
@@ -135,14 +148,14 @@ fn opening(
     lines: &mut Lines<'_>,
     stage: &Stage,
     upstream: &SampleUpstream,
-    gateway: SocketAddr,
+    gateway: &str,
     moved: bool,
 ) -> io::Result<()> {
     lines.say("portcullis demo: the gateway in front of a sample SMS API, both in this process\n")?;
     if moved {
         lines.say("  Port 8080 is taken, so the gateway listens on a free one (--listen chooses).")?;
     }
-    lines.say(&format!("  gateway    http://{gateway}"))?;
+    lines.say(&format!("  gateway    {gateway}"))?;
     lines.say(&format!(
         "  upstream   http://{}  (no token needed there: the gateway is its gate)",
         upstream.address()
@@ -153,14 +166,17 @@ fn opening(
 }
 
 /// What to try while it runs: lines for a POSIX shell.
-fn invitation(gateway: SocketAddr, password: &str) -> String {
+fn invitation(gateway: &str, password: &str, authority: Option<&Path>) -> String {
     let user = stage::USER;
+    let trust = authority.map_or_else(String::new, |path| {
+        format!("\n  # the authority that was made for this run\n  export CURL_CA_BUNDLE={}\n", path.display())
+    });
     format!(
         r#"
 It goes on running until Ctrl-C. In another terminal, try:
-
+{trust}
   # sign in and keep both tokens
-  api=http://{gateway}{PREFIX}
+  api={gateway}{PREFIX}
   pair=$(curl -s -u '{user}:{password}' "$api/auth/token" -H 'Content-Type: application/json' \
     -d '{{"scopes": ["messages:send", "messages:read", "logs:read"]}}')
   access=$(printf '%s' "$pair" | sed 's/.*"access_token":"\([^"]*\)".*/\1/')

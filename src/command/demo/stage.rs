@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::super::dev_cert;
 use super::random_text;
 use crate::account::StoredHash;
 
@@ -48,7 +49,7 @@ impl Stage {
     }
 
     /// Writes the gateway's configuration file.
-    pub(super) fn configure(&self, listen: SocketAddr, upstream: SocketAddr) -> io::Result<PathBuf> {
+    pub(super) fn configure(&self, listen: SocketAddr, upstream: SocketAddr, tls: bool) -> io::Result<PathBuf> {
         let path = |path: PathBuf| path.to_string_lossy().into_owned();
         let settings = [
             ("data_dir", path(self.directory.join("data"))),
@@ -61,14 +62,35 @@ impl Stage {
             ("routes.preset", "smsgate".to_owned()),
             ("routes.prefix", super::PREFIX.to_owned()),
         ];
-        let lines = settings.map(|(key, value)| format!("{key} = {}\n", toml_edit::Value::from(value)));
-        let file = self.directory.join("config.toml");
-        write_private(&file, &lines.concat())?;
+        let tls =
+            tls.then(|| [("tls.certificate", path(self.file("tls.crt"))), ("tls.key", path(self.file("tls.key")))]);
+        let lines = settings.into_iter().chain(tls.into_iter().flatten());
+        let lines: String = lines.map(|(key, value)| format!("{key} = {}\n", toml_edit::Value::from(value))).collect();
+        let file = self.file("config.toml");
+        write_private(&file, &lines)?;
         Ok(file)
     }
 
+    /// Writes a certificate for the gateway, and the authority that vouches for it, which is returned (PEM).
+    pub(super) fn certify(&self, listen: SocketAddr) -> io::Result<String> {
+        let names = [listen.ip().to_string(), "localhost".to_owned()];
+        let made = dev_cert::make(&names).map_err(io::Error::other)?;
+        write_private(&self.file("tls.crt"), &made.certificate)?;
+        write_private(&self.file("tls.key"), &made.key)?;
+        write_private(&self.authority(), &made.authority)?;
+        Ok(made.authority)
+    }
+
+    pub(super) fn authority(&self) -> PathBuf {
+        self.file("ca.pem")
+    }
+
     fn users(&self) -> PathBuf {
-        self.directory.join("users.toml")
+        self.file("users.toml")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 }
 
@@ -121,7 +143,7 @@ mod tests {
         let users = fs::read_to_string(stage.users()).unwrap();
         assert!(!users.contains(stage.password.as_str()));
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let config = stage.configure(at(1), at(2)).unwrap();
+        let config = stage.configure(at(1), at(2), false).unwrap();
         crate::config::load(crate::config::LoadOptions { file: Some(config), ..Default::default() }).unwrap();
         drop(stage);
         assert!(!directory.exists());

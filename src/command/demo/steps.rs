@@ -6,9 +6,8 @@
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 
-use super::client::{Answer, Call};
+use super::client::{Answer, Call, Target};
 use super::lines::{Lines, show};
 
 /// Why the walk ended early.
@@ -28,7 +27,7 @@ pub(super) struct Step {
 }
 
 pub(super) struct Steps<'a, 'out> {
-    pub(super) gateway: SocketAddr,
+    pub(super) gateway: Target,
     pub(super) lines: &'a mut Lines<'out>,
 }
 
@@ -36,7 +35,7 @@ impl Steps<'_, '_> {
     /// Makes a call that must be answered with `status`.
     pub(super) async fn make(&mut self, call: Call, status: u16) -> Result<Step, WalkError> {
         let shown = show(&call);
-        match call.send(self.gateway).await {
+        match call.send(&self.gateway).await {
             Ok(answer) => {
                 let step = Step { shown, answer };
                 self.demand(&step, step.answer.status == status, &status.to_string())?;
@@ -84,6 +83,8 @@ fn chain(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use http::Method;
 
     use super::super::upstream::SampleUpstream;
@@ -92,7 +93,7 @@ mod tests {
     fn health(gateway: SocketAddr, status: u16) -> (Result<(), WalkError>, String) {
         let mut out = Vec::new();
         let mut lines = Lines::new(&mut out, false);
-        let mut steps = Steps { gateway, lines: &mut lines };
+        let mut steps = Steps { gateway: Target::plain(gateway), lines: &mut lines };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let taken = runtime.block_on(steps.take(Call::new(Method::GET, "/health"), status, "it lives"));
         (taken, String::from_utf8(out).unwrap())

@@ -150,6 +150,7 @@ fn pair(answer: &Answer) -> Option<Pair> {
 mod tests {
     use std::net::SocketAddr;
 
+    use super::super::client::Target;
     use super::super::lines::Lines;
     use super::*;
 
@@ -158,7 +159,7 @@ mod tests {
         let upstream = SampleUpstream::start(SocketAddr::from(([127, 0, 0, 1], 0)), PREFIX).unwrap();
         let mut out = Vec::new();
         let mut lines = Lines::new(&mut out, false);
-        let steps = Steps { gateway: upstream.address(), lines: &mut lines };
+        let steps = Steps { gateway: Target::plain(upstream.address()), lines: &mut lines };
         let mut walk = Walk { steps, upstream: &upstream, password: "" };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let walked = runtime.block_on(walk.go());

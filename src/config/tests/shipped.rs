@@ -14,7 +14,7 @@ fn uncommented() -> String {
     let is_example = |line: &str| {
         let word = line.split(' ').next().unwrap_or_default();
         let key = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        matches!(line, "[[route]]" | "[[client]]" | "[[issuer]]" | "[[token.keys]]")
+        matches!(line, "[[route]]" | "[[client]]" | "[[issuer]]" | "[[token.keys]]" | "[[tls.certificates]]")
             || (key && line[word.len()..].starts_with(" = "))
     };
     let lines = SHIPPED.lines().map(|line| line.strip_prefix("# ").filter(|line| is_example(line)).unwrap_or(line));

@@ -375,3 +375,29 @@ fn each_wrong_snippet_has_one_mistake_at_its_place() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+#[test]
+fn tls_needs_pairs_and_what_it_is_for() {
+    mistakes(
+        "[tls]\ncertificate = 'a'\nclient_crl = ['c']\n[[tls.certificates]]\nkey = 'b'\n[[tls.certificates]]\nocsp = 'x'\n",
+        &[],
+        &[],
+        &[
+            "config.toml:2:15: tls.certificate: needs its key",
+            "config.toml:3:14: tls.client_crl: is used only with tls.client_auth",
+            "config.toml:5:7: tls.certificates.0.key: needs its certificate",
+            "config.toml:6:1: tls.certificates.1: needs a certificate and its key",
+            "config.toml:7:8: tls.certificates.1.ocsp: needs a certificate",
+        ],
+    );
+    mistakes(
+        "tls.client_auth = 'required'\ntls.hsts = '1d'\n",
+        &[],
+        &[("tls.redirect_listen", "127.0.0.1:8080")],
+        &[
+            "config.toml:1:19: tls.client_auth: needs tls.client_ca: whose word for a client counts",
+            "config.toml:2:12: tls.hsts: has no effect without tls.certificate and tls.key",
+            "--set tls.redirect_listen: must be another address than the other listeners have",
+        ],
+    );
+}

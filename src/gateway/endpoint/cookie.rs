@@ -15,19 +15,21 @@ use super::super::cors::{self, Cors};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Lets a request through that a page of ours has made.
+/// Lets a request through that a page of ours has made. `secure`: under TLS, unless a proxy says otherwise.
 ///
 /// # Errors
 /// [`Refusal::NoOrigin`] and [`Refusal::ForeignOrigin`].
 pub(super) fn check_origin(
     headers: &HeaderMap,
     forwarded: Option<&Forwarded>,
+    secure: bool,
     cors: Option<&Cors>,
 ) -> Result<(), Refusal> {
     let origin = cors::one(headers).ok_or(Refusal::NoOrigin)?;
     let host = forwarded.and_then(|forwarded| forwarded.host.as_ref()).or_else(|| headers.get(HOST));
     let scheme = forwarded.and_then(|forwarded| forwarded.scheme.as_ref());
-    let own = host.is_some_and(|host| is_own(origin.as_bytes(), host.as_bytes(), scheme.map(HeaderValue::as_bytes)));
+    let scheme = scheme.map(HeaderValue::as_bytes).or(secure.then_some(b"https"));
+    let own = host.is_some_and(|host| is_own(origin.as_bytes(), host.as_bytes(), scheme));
     let named = cors.is_some_and(|cors| cors.names(origin));
     // What the browser itself says of the page, where it does; more than one word is none of a browser's.
     let mut sites = headers.get_all(SEC_FETCH_SITE).iter().map(HeaderValue::as_bytes);
@@ -149,7 +151,7 @@ mod tests {
         let mut headers: HeaderMap = fields.collect();
         headers.insert(HOST, HeaderValue::from_static("gate.example"));
         let cors = Cors::new(&["https://app.example".into()], &[], &[], Duration::ZERO, true);
-        let found = match check_origin(&headers, None, Some(&cors)) {
+        let found = match check_origin(&headers, None, false, Some(&cors)) {
             Ok(()) => "ok",
             Err(refusal) => refusal.reason(),
         };

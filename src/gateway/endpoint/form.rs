@@ -76,7 +76,7 @@ pub(super) async fn answer(
     let (parts, incoming) = request.into_parts();
     let visit = visit(&parts.headers, visitor, request_id);
     if cookie.is_some() {
-        cookie::check_origin(&parts.headers, forwarded, charter.cors.as_ref())?;
+        cookie::check_origin(&parts.headers, forwarded, visitor.secure, charter.cors.as_ref())?;
     }
     // With the token in a cookie there is nothing that a body would have to say.
     let bodiless = cookie.is_some() && call != Call::Login && !parts.headers.contains_key(CONTENT_TYPE);

@@ -109,7 +109,7 @@ pub(super) async fn answer(
 }
 
 fn visit<'a>(headers: &'a HeaderMap, visitor: &Visitor, request_id: &'a str) -> Visit<'a> {
-    let Visitor { address, arrived_at, now } = *visitor;
+    let Visitor { address, arrived_at, now, secure: _ } = *visitor;
     Visit { address, agent: headers.get(USER_AGENT).map(HeaderValue::as_bytes), request_id, arrived_at, now }
 }
 
