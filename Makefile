@@ -15,16 +15,28 @@ SWAPS ?= 1000
 # Connections that only hold their places.
 CROWD ?= 10000
 
-.PHONY: help demo test test-deps clients crash-test crowd-test fuzz soak test-tls check bench bench-instructions bench-micro bench-store
+.PHONY: help demo test test-k8s test-k8s-deps image test-deps clients crash-test crowd-test fuzz soak test-tls check bench bench-instructions bench-micro bench-store
 
 help: ## What can be made
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 demo: ## See it work: a sample SMS API, the gate before it, the whole story (TLS=1: over HTTPS)
 	$(CARGO) run --locked --release -- demo $(if $(TLS),--tls) $(ARGS)
 
 test: clients ## All tests; what a missing tool keeps from running shows as ignored, with the reason
 	$(CARGO) test --locked
+
+test-k8s: clients image ## The manifests, and the image as pods: alone before a sample app, and several of them (root; test-k8s-deps)
+	@python=target/clients/kubernetes/bin; test -x $$python/kubectl || { echo "test-k8s: kubectl is not prepared, see target/clients/kubernetes.log"; exit 1; }; \
+	  $$python/python -B tests/k8s/manifests.py --binary $(or $(CARGO_TARGET_DIR),target)/image/portcullis --kubectl $$python/kubectl --crds target/clients/crds && \
+	  $$python/python -B tests/k8s/pod.py --kubectl $$python/kubectl && $$python/python -B tests/k8s/edge.py --kubectl $$python/kubectl
+
+test-k8s-deps: ## Install what test-k8s needs (Debian packages; needs root)
+	@for tool in podman runc conmon catatonit slirp4netns openssl; do command -v $$tool >/dev/null || missing=yes; done; test -z "$$missing" || \
+	  { apt-get update -q && apt-get install -y --no-install-recommends podman buildah runc conmon catatonit slirp4netns netavark uidmap openssl; }
+
+image: ## A container image of one static binary and its bill of materials, from no registry (needs podman, buildah or docker)
+	image/build
 
 test-deps: ## Install what other people's clients and bench-instructions need (Debian packages; needs root)
 	@(for tool in curl python3 node npm openssl nghttp testssl strace valgrind vgdb chromium promtool; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \

@@ -33,6 +33,8 @@ fn main() {
         ("have_rust_clients", "rust"),
         ("have_browser_clients", "browser"),
         ("have_provider_clients", "provider"),
+        ("have_kubernetes_clients", "kubernetes"),
+        ("have_crds_clients", "crds"),
     ] {
         let stamp = root.join("target/clients").join(part).with_extension("ok");
         println!("cargo::rerun-if-changed={}", stamp.display());

@@ -10,6 +10,7 @@
 //! | `/livez`, `/healthz` | 200: the process runs |
 //! | `/readyz` | 200 if every check is well, else 503 with a line for each |
 //! | `/metrics` | what has happened, in numbers, as Prometheus reads them |
+//! | `/version` | 200: which portcullis this is, as JSON |
 //!
 //! By the conventions of the Kubernetes API server `?verbose` lists the checks also when all is well, and `?exclude=NAME`
 //! leaves one out.

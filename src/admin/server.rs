@@ -100,7 +100,8 @@ fn answer(request: &Request<Incoming>, status: &Status, metrics: &Arc<Metrics>) 
         "/livez" | "/healthz" => text(StatusCode::OK, "ok\n".into()),
         "/readyz" => ready(request.uri().query().unwrap_or_default(), status),
         "/metrics" => numbers(metrics),
-        _ => text(StatusCode::NOT_FOUND, "there are /livez, /healthz, /readyz and /metrics here\n".into()),
+        "/version" => version(),
+        _ => text(StatusCode::NOT_FOUND, "there are /livez, /healthz, /readyz, /metrics and /version here\n".into()),
     }
 }
 
@@ -118,6 +119,13 @@ fn ready(query: &str, status: &Status) -> Response<Full<Bytes>> {
 fn numbers(metrics: &Arc<Metrics>) -> Response<Full<Bytes>> {
     let mut response = text(StatusCode::OK, metrics.text());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_OF_NUMBERS));
+    response
+}
+
+fn version() -> Response<Full<Bytes>> {
+    let mut response =
+        text(StatusCode::OK, concat!(r#"{"name":"portcullis","version":""#, env!("CARGO_PKG_VERSION"), "\"}\n").into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

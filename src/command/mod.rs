@@ -8,9 +8,11 @@ mod audit_paths;
 pub mod demo;
 mod dev_cert;
 mod hash_password;
+mod health;
 mod keygen;
 mod keys;
 mod serve;
+mod stop;
 mod store;
 
 use std::error::Error;
@@ -25,6 +27,10 @@ use crate::observe::chain;
 const CONFIGURATION: u8 = 78;
 const EXIT_CODES: &str = "Exit codes: 0 well, 1 failed while running, 2 wrong usage, 78 wrong configuration.";
 const SIGNALS: &str = "Signals: TERM and INT drain and end, a second one ends at once.";
+const HEALTH: &str = "\
+Examples:
+  portcullis health --address 127.0.0.1:9090 --exclude journal    a readiness probe
+  portcullis health --address 127.0.0.1:9090 --live               a liveness probe";
 const GUIDE: &str = "\
 Settings are read from defaults, then the file, then the environment, then these flags; the last one wins.
   PORTCULLIS_SERVER__LISTEN=0.0.0.0:8080 portcullis        a variable for every key: PORTCULLIS_SECTION__KEY
@@ -38,6 +44,7 @@ First steps:
   portcullis dev-cert                                      make a certificate to try TLS out
 
 While it runs:
+  portcullis health                                        is it ready? For probes in containers without a shell
   portcullis keys rotate                                   sign with a new key; tokens of the old one stay valid
 
 When something is wrong with the files:
@@ -130,9 +137,15 @@ enum Verb {
     /// Make a secret or private key
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::KeygenArgs),
+    /// Ask a running gate whether it is ready
+    #[command(after_help = format!("{HEALTH}\n\n{EXIT_CODES}"))]
+    Health(health::HealthArgs),
     /// List, add, rotate and retire the keys that sign tokens, also beside a running gate
     #[command(subcommand)]
     Keys(keys::KeysVerb),
+    /// Tell the gate of this container to end (a hook for Kubernetes)
+    #[command(after_help = EXIT_CODES)]
+    Stop(stop::StopArgs),
     /// Look at the files of the store, also beside a running gate; save what damaged ones still tell; restore a backup
     #[command(subcommand)]
     Store(store::StoreVerb),
@@ -159,7 +172,9 @@ pub fn main() -> ExitCode {
         Some(Verb::DevCert(args)) => outcome(dev_cert::run(args)),
         Some(Verb::HashPassword) => outcome(hash_password::run()),
         Some(Verb::Keygen(args)) => outcome(keygen::run(args)),
+        Some(Verb::Health(args)) => health::run(args),
         Some(Verb::Keys(verb)) => keys::run(verb),
+        Some(Verb::Stop(args)) => stop::run(&args),
         Some(Verb::Store(verb)) => store::run(verb),
     }
 }

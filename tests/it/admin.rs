@@ -24,6 +24,8 @@ fn a_gate_that_serves_is_alive_and_ready_and_says_no_more_than_that() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
     assert_eq!(ask(&gate, "GET", "/readyz?verbose").expect(200).text(), "[+]serving ok\n[+]journal ok\nready\n");
+    let version = ask(&gate, "GET", "/version").expect(200);
+    assert_eq!(version.field("version"), env!("CARGO_PKG_VERSION"));
     ask(&gate, "GET", "/").expect(404);
     assert_eq!(ask(&gate, "POST", "/readyz").expect(405).header("allow"), Some("GET, HEAD"));
 }
@@ -31,7 +33,7 @@ fn a_gate_that_serves_is_alive_and_ready_and_says_no_more_than_that() {
 #[test]
 fn clients_do_not_reach_it() {
     let gate = start().start();
-    for path in ["/livez", "/readyz", "/healthz"] {
+    for path in ["/livez", "/readyz", "/healthz", "/version"] {
         gate.get(path).send().expect_refusal(403);
     }
 }

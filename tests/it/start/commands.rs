@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::support::{Ended, Run, Start, Upstream, user};
 
-const COMMANDS: [&str; 9] =
-    ["serve", "check", "audit-paths", "config", "demo", "hash-password", "keygen", "keys", "store"];
+const COMMANDS: [&str; 11] =
+    ["serve", "check", "audit-paths", "config", "demo", "hash-password", "keygen", "health", "keys", "stop", "store"];
 
 #[track_caller]
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
@@ -50,6 +50,12 @@ fn wrong_usage_is_told_apart_from_all_else() {
         &["hash-password", "the-password-as-an-argument"],
         &["audit-paths", "extra"],
         &["audit-paths", "--max-requests", "0"],
+        &["health", "extra"],
+        &["health", "--address", "nowhere"],
+        &["health", "--live", "--exclude", "journal"],
+        &["health", "--timeout", "0"],
+        &["stop", "extra"],
+        &["stop", "--pid", "0"],
         &["keys"],
         &["keys", "add", "--algorithm", "none"],
         &["keys", "list", "extra"],
