@@ -130,7 +130,10 @@ pub(super) async fn serve(mut stream: TcpStream, from: SocketAddr, service: Rc<S
     let Some(mut peer) = introduced(&mut stream, from, &service, &pulse).await else { return };
     // Proxies speak for many.
     let seat = if peer.is_trusted() { Ok(None) } else { service.crowd.seat(peer.address) };
-    let Ok(_seat) = seat else { return turn_away(&stream, from, service.tls.is_some()) };
+    let Ok(_seat) = seat else {
+        service.gateway.tally().connections_turned_away.add(1);
+        return turn_away(&stream, from, service.tls.is_some());
+    };
     let (line, spoken) = match &service.tls {
         None => {
             let Some(Ok(spoken)) = first_words(&stream, &pulse).await else { return };
@@ -138,7 +141,7 @@ pub(super) async fn serve(mut stream: TcpStream, from: SocketAddr, service: Rc<S
         }
         Some(tls) => {
             // Boxed: it needs room that no connection needs later.
-            let secured = Box::pin(handshake::secure(stream, from, tls, &pulse));
+            let secured = Box::pin(handshake::secure(stream, from, tls, &pulse, service.gateway.tally()));
             let Some(Some(secured)) = while_patient(&pulse, LAST_CALL_TLS, secured).await else { return };
             peer.shows(secured.certificate);
             (secured.line, if secured.http2 { Spoken::Http2 } else { Spoken::Http1 })

@@ -21,6 +21,7 @@ use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use crate::clock;
+use crate::metrics::Tally;
 use crate::observe::chain;
 use crate::tls::{ClientCertificate, InForce};
 use crate::wire::{Line, Socket};
@@ -66,7 +67,13 @@ impl Tls {
 }
 
 /// Goes through the handshake; `None` if there is nobody to talk to after it.
-pub(super) async fn secure(stream: TcpStream, from: SocketAddr, tls: &Tls, pulse: &Pulse) -> Option<Secured> {
+pub(super) async fn secure(
+    stream: TcpStream,
+    from: SocketAddr,
+    tls: &Tls,
+    pulse: &Pulse,
+    tally: &Tally,
+) -> Option<Secured> {
     let mut first = [0];
     if stream.peek(&mut first).await.ok()? == 0 {
         return None;
@@ -79,7 +86,8 @@ pub(super) async fn secure(stream: TcpStream, from: SocketAddr, tls: &Tls, pulse
         return None;
     }
     pulse.greeted();
-    match shaken(stream, tls, pulse).await {
+    tally.handshakes_begun.add(1);
+    match shaken(stream, tls, pulse, tally).await {
         Ok(secured) => secured,
         Err(error) => {
             debug!(peer = %from, error = chain(&error), "no TLS handshake");
@@ -88,7 +96,7 @@ pub(super) async fn secure(stream: TcpStream, from: SocketAddr, tls: &Tls, pulse
     }
 }
 
-async fn shaken(stream: TcpStream, tls: &Tls, pulse: &Pulse) -> io::Result<Option<Secured>> {
+async fn shaken(stream: TcpStream, tls: &Tls, pulse: &Pulse, tally: &Tally) -> io::Result<Option<Secured>> {
     let begun = LazyConfigAcceptor::new(Acceptor::default(), Socket::new(stream)).await?;
     let turn = tls.turns.acquire().await;
     pulse.shakes_hands();
@@ -110,6 +118,7 @@ async fn shaken(stream: TcpStream, tls: &Tls, pulse: &Pulse) -> io::Result<Optio
     }
     let http2 = session.alpn_protocol() == Some(b"h2");
     pulse.has_shaken();
+    tally.handshakes_done.add(1);
     if !has_spoken(&mut stream).await? {
         return Ok(None);
     }

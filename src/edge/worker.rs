@@ -218,8 +218,14 @@ impl Worker {
     fn admit(&self, stream: TcpStream, from: SocketAddr) {
         let place = Place::take(&self.places);
         if self.places.taken() > self.shift.max_connections {
+            self.service.gateway.tally().connections_turned_away.add(1);
             return connection::turn_away(&stream, from, self.service.tls.is_some());
         }
-        self.connections.spawn_local(connection::serve(stream, from, Rc::clone(&self.service), place));
+        let service = Rc::clone(&self.service);
+        self.connections.spawn_local(async move {
+            service.gateway.tally().connections_opened.add(1);
+            connection::serve(stream, from, Rc::clone(&service), place).await;
+            service.gateway.tally().connections_closed.add(1);
+        });
     }
 }

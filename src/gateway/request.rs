@@ -55,6 +55,11 @@ impl Gateway {
         }
     }
 
+    /// What this worker counts.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// When a request has reached us. To be taken before anything is awaited: it tells a race from a reuse.
     pub fn arrival(&self) -> Timestamp {
         self.charter.clock.now()

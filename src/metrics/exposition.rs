@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use super::events::{Event, Step};
 use super::histogram::{Histogram, Observed};
+use super::tally::{Count, Tally};
 use super::{Decision, Kind, Metrics, Read, Reading, RuleNames, process};
 
 /// Of what [`Metrics::text`] writes.
@@ -59,6 +60,7 @@ impl Collector for Metrics {
         let mut page = Page(encoder);
         self.write_build(&mut page)?;
         self.write_requests(&mut page)?;
+        self.write_connections(&mut page)?;
         self.write_tokens(&mut page)?;
         self.write_vendors(&mut page)?;
         for reading in self.readings.get().into_iter().flatten() {
@@ -113,6 +115,27 @@ impl Metrics {
         let mut family = page.histogram("portcullis_upstream_answer_seconds", help)?;
         for (rule, observed) in upstream.iter().enumerate().filter(|(_, observed)| observed.count() > 0) {
             histogram(&mut family.encode_family(&[("rule", name(rule))])?, observed)?;
+        }
+        Ok(())
+    }
+
+    fn write_connections(&self, page: &mut Page<'_>) -> Written {
+        let sum =
+            |count: fn(&Tally) -> &Count| -> u64 { self.workers().iter().map(|tally| count(tally).value()).sum() };
+        let (opened, closed) = (sum(|it| &it.connections_opened), sum(|it| &it.connections_closed));
+        let mut family = page.family("portcullis_connections", "Connections of clients that are open", Kind::Gauge)?;
+        family.encode_gauge(&opened.saturating_sub(closed))?;
+        let help = "Connections of clients, by whether there was room for them";
+        let mut family = page.family("portcullis_connections_accepted", help, Kind::Counter)?;
+        let turned_away = sum(|it| &it.connections_turned_away);
+        for (result, count) in [("served", opened), ("turned_away", turned_away)] {
+            counter(&mut family.encode_family(&[("result", result)])?, count)?;
+        }
+        let help =
+            "TLS handshakes with clients, by how far they came: what is begun and not done has failed, or is under way";
+        let mut family = page.family("portcullis_tls_handshakes", help, Kind::Counter)?;
+        for (stage, count) in [("begun", sum(|it| &it.handshakes_begun)), ("done", sum(|it| &it.handshakes_done))] {
+            counter(&mut family.encode_family(&[("stage", stage)])?, count)?;
         }
         Ok(())
     }
@@ -175,7 +198,7 @@ impl Metrics {
 
     /// Those that were known, and those that were verified.
     fn tokens(&self) -> (u64, u64) {
-        let sum = |(known, verified), tally: &Arc<super::Tally>| {
+        let sum = |(known, verified), tally: &Arc<Tally>| {
             (known + tally.tokens_known.value(), verified + tally.tokens_verified.value())
         };
         self.workers().iter().fold((0, 0), sum)

@@ -55,7 +55,7 @@ struct OfRule {
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tally {
     rules: Box<[OfRule]>,
     /// Refusals are few, or dear enough for a lock that nobody else wants but a reader now and then.
@@ -63,6 +63,13 @@ pub struct Tally {
     /// Access tokens that were known from the last time, and those that had to be verified.
     pub tokens_known: Count,
     pub tokens_verified: Count,
+    pub connections_opened: Count,
+    pub connections_closed: Count,
+    /// For want of room.
+    pub connections_turned_away: Count,
+    /// Of TLS with clients.
+    pub handshakes_begun: Count,
+    pub handshakes_done: Count,
 }
 
 impl Count {
@@ -82,12 +89,7 @@ impl Tally {
             requests: std::array::from_fn(|_| std::array::from_fn(|_| Count::default())),
             upstream: Histogram::default(),
         };
-        Self {
-            rules: (0..rules).map(|_| of_rule()).collect(),
-            refusals: Mutex::default(),
-            tokens_known: Count::default(),
-            tokens_verified: Count::default(),
-        }
+        Self { rules: (0..rules).map(|_| of_rule()).collect(), ..Self::default() }
     }
 
     pub fn request(&self, rule: RuleNumber, decision: Decision, status: StatusCode) {

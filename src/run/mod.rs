@@ -111,7 +111,7 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     };
     let certificates = tls.as_ref().map(|(_, in_force)| certificates_check(in_force));
     let (charter, rolls, scribe) = charter(config, policy, issuers, footing, &status, certificates, metrics);
-    readings::hand_in(&charter, &status);
+    readings::hand_in(&charter, &status, tls.as_ref().map(|(_, in_force)| in_force));
     Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin, tls, upstream_tls })
 }
 

@@ -12,11 +12,13 @@ use crate::gateway::Charter;
 use crate::keys::State;
 use crate::metrics::Reading;
 use crate::store::Freshness;
+use crate::tls::InForce;
 
 /// Tells the numbers where to look.
-pub(super) fn hand_in(charter: &Charter, status: &Arc<Status>) {
+pub(super) fn hand_in(charter: &Charter, status: &Arc<Status>, certificates: Option<&Arc<InForce>>) {
     let mut readings = of_store(charter);
     readings.extend(of_keys(charter));
+    readings.extend(certificates.map(of_certificates));
     let status = Arc::clone(status);
     let ready = move || Some(f64::from(u8::from(status.is_ready())));
     readings.push(Reading::gauge("portcullis_ready", "Whether /readyz says so", ready));
@@ -71,4 +73,13 @@ fn of_keys(charter: &Charter) -> Vec<Reading> {
         states.map(|(name, state)| (name, count(state))).into()
     };
     vec![Reading::gauges("portcullis_signing_keys", "Signing keys, by what they do", "state", read)]
+}
+
+fn of_certificates(in_force: &Arc<InForce>) -> Reading {
+    let in_force = Arc::clone(in_force);
+    Reading::gauge(
+        "portcullis_certificate_expiry_seconds",
+        "When the first certificate that clients are shown expires, in seconds since 1970",
+        move || in_force.footing().expires_at().map(|at| at as f64),
+    )
 }

@@ -91,6 +91,11 @@ impl Footing {
         self.first_expiry().map(|first| format!("first to expire: {first}"))
     }
 
+    /// When the first certificate expires, in seconds since 1970.
+    pub fn expires_at(&self) -> Option<i64> {
+        self.first_expiry().map(|first| first.not_after)
+    }
+
     /// What an operator should mind at `now`.
     pub fn trouble(&self, now: i64) -> Option<String> {
         let first = self.first_expiry()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use crate::admin::ask;
-use crate::support::{Gate, Start, Upstream};
+use crate::support::{Connection, Gate, Run, Start, Upstream, until};
 
 fn start() -> (Upstream, Gate) {
     let upstream = Upstream::start();
@@ -112,8 +112,12 @@ fn every_name_is_documented_and_every_documented_name_is_there() {
         numbers.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
     let documented: BTreeSet<_> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    // On replicas, and once there is a snapshot.
-    let only_elsewhere = ["portcullis_replica_stale_seconds", "portcullis_snapshot_age_seconds"];
+    // On replicas, once there is a snapshot, and under TLS.
+    let only_elsewhere = [
+        "portcullis_replica_stale_seconds",
+        "portcullis_snapshot_age_seconds",
+        "portcullis_certificate_expiry_seconds",
+    ];
     let undocumented: Vec<_> = told.difference(&documented).collect();
     let absent: Vec<_> = documented.difference(&told).filter(|name| !only_elsewhere.contains(*name)).collect();
     assert!(undocumented.is_empty() && absent.is_empty(), "undocumented: {undocumented:?}, absent: {absent:?}");
@@ -140,4 +144,28 @@ fn promtool_finds_nothing_to_say() {
         String::from_utf8_lossy(&said.stdout),
         String::from_utf8_lossy(&said.stderr)
     );
+}
+
+#[test]
+fn connections_and_handshakes_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    Run::new(folder.path(), &["dev-cert", "--out", "."]).end().expect(0);
+    let upstream = Upstream::start();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let gate = Start::before(upstream.address)
+        .set("admin.listen", "127.0.0.1:0")
+        .set("tls.certificate", &at("tls.crt"))
+        .set("tls.key", &at("tls.key"))
+        .start();
+    // It begins like a handshake, and is none.
+    Connection::open(gate.address).write(&[22, 3, 1, 0, 1, 0]);
+    let begun = || value(&numbers(&gate), r#"portcullis_tls_handshakes_total{stage="begun"}"#);
+    until("the handshake to be counted", || (begun() == Some(1.0)).then_some(()));
+    until("its connection to end", || (value(&numbers(&gate), "portcullis_connections") == Some(0.0)).then_some(()));
+    let numbers = numbers(&gate);
+    expect(&numbers, r#"portcullis_tls_handshakes_total{stage="done"}"#, 0.0);
+    expect(&numbers, r#"portcullis_connections_accepted_total{result="served"}"#, 1.0);
+    let expiry = value(&numbers, "portcullis_certificate_expiry_seconds").unwrap();
+    let now = portcullis::clock::wall().as_secs() as f64;
+    assert!(expiry > now + 86_400.0 && expiry < now + 91.0 * 86_400.0, "{expiry}");
 }
