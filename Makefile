@@ -11,11 +11,13 @@ RUNS ?= 1000000
 
 # Certificates, one after the other.
 SWAPS ?= 1000
+# Of the flood.
+GUESSES ?= 100000
 
 # Connections that only hold their places.
 CROWD ?= 10000
 
-.PHONY: help demo test test-k8s test-k8s-deps image test-deps clients crash-test crowd-test fuzz soak test-tls check bench bench-instructions bench-micro bench-store
+.PHONY: help demo test test-k8s test-k8s-deps image test-deps clients crash-test crowd-test flood-test fuzz soak test-tls check bench bench-instructions bench-micro bench-store
 
 help: ## What can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -60,6 +62,9 @@ fuzz: ## Feed every reader of foreign bytes with anything (needs a C++ compiler;
 
 soak: ## A WebSocket and a stream of events for ten minutes (SECONDS=600), ended by a revocation
 	PORTCULLIS_SOAK_SECONDS=$(SECONDS) $(CARGO) test --locked --test it streams::soak -- --nocapture
+
+flood-test: ## 100,000 guesses from 10,000 addresses at 50 users, and what others notice of them (GUESSES=2000: a short one)
+	PORTCULLIS_FLOOD_GUESSES=$(GUESSES) $(CARGO) test --locked --release --test it legacy::flood -- --nocapture
 
 crowd-test: ## 10,000 idle and byte-a-second connections, and what others notice of them (some 2 minutes on a quiet machine)
 	ulimit -n "$$(ulimit -Hn)"; PORTCULLIS_HOSTILE_CONNECTIONS=$(CROWD) $(CARGO) test --locked --release --test it hostile::crowd -- --nocapture

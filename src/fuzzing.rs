@@ -107,7 +107,7 @@ fn issued() -> Issued {
         client: None,
     };
     let nobody = || Person { email: None, roles: &[], claims: None };
-    let pair = |profile| Pair::mint(&session(profile), nobody(), ring.current(), &policy).expect("a pair");
+    let pair = |profile| Pair::mint(&session(profile), nobody(), ring.current(), &policy, None).expect("a pair");
     let (smsgate, form) = (pair(Profile::Smsgate), pair(Profile::Form));
     let tokens = [smsgate.access_token, smsgate.refresh_token, form.refresh_token];
     Issued { ring, policy, tokens }

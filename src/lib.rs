@@ -17,7 +17,7 @@
 //! - [`upstream`]: the other side: connections, header hygiene, streaming, tunnels
 //! - [`tls`]: the certificates that clients are shown, whom of them to believe, and how both are renewed
 //! - [`issuer`]: other issuers whose access tokens are accepted, and the thread that fetches their keys
-//! - [`account`]: who may sign in: users file, OAuth clients, password work, guess limits
+//! - [`account`]: who may sign in: users file, htpasswd, the upstream's word, OAuth clients, password work, guess limits
 //! - [`store`]: where sessions are remembered: memory, and the snapshot and journal that survive us
 //! - [`token`]: the rules, pure: claims, verification, the session state machine
 //! - [`keys`]: signing keys, their files, and how they follow one another
@@ -40,8 +40,9 @@
 //! # State
 //!
 //! All shared mutable state: the sessions and tombstones ([`store::Store`]), the users in force
-//! ([`account::Directory`]), the keys in force ([`keys::Keys`]), those of other issuers ([`issuer::Issuers`]), what TLS
-//! handshakes rest on ([`tls::InForce`]), the guess
+//! ([`account::Directory`]), the keys in force ([`keys::Keys`]), those that seal passwords
+//! ([`keys::SealingKeys`]), requests that may not come twice ([`gateway::Once`]), who still uses passwords
+//! ([`gateway::Sunset`]), those of other issuers ([`issuer::Issuers`]), what TLS handshakes rest on ([`tls::InForce`]), the guess
 //! limits, the cache of Basic successes and the client secrets that were found right ([`account::Accounts`]), the clock's
 //! floor ([`clock::Clock`]), the number of open tunnels ([`upstream::Tunnels`]), the lines of the log that are not yet written
 //! ([`observe::Log`]), and the numbers ([`metrics::Metrics`]), of which each worker writes its own. Everything else belongs to one worker thread (its upstream connections, its cache of verified
@@ -53,7 +54,8 @@
 //! - What lasts ends with what let it in ([`upstream::Bond`]).
 //! - A refresh token has at most one distinct successor, ever ([`token::Session::rotate`]).
 //! - Validation asks no disk and no network; the store's answer about a session comes from memory.
-//! - Nothing that can be presented is stored or logged.
+//! - Nothing that can be presented is stored or logged. A user's own password for the upstream is in tokens alone, sealed
+//!   ([`token::Sealing`]).
 
 pub mod account;
 pub mod admin;

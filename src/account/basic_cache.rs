@@ -78,11 +78,17 @@ impl BasicCache {
     }
 
     pub(super) fn key(&self, credentials: &Credentials) -> CredentialKey {
+        self.key_of(&[credentials.name.as_bytes(), credentials.password.as_bytes()])
+    }
+
+    /// What stands for these texts in memory.
+    pub(super) fn key_of(&self, texts: &[&[u8]]) -> CredentialKey {
         let mut context = hmac::Context::with_key(&self.key);
-        // The length keeps ("ab", "c") apart from ("a", "bc").
-        context.update(&credentials.name.len().to_le_bytes());
-        context.update(credentials.name.as_bytes());
-        context.update(credentials.password.as_bytes());
+        for text in texts {
+            // The length keeps ("ab", "c") apart from ("a", "bc").
+            context.update(&text.len().to_le_bytes());
+            context.update(text);
+        }
         let tag = context.sign();
         let mut key = [0; 32];
         key.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
@@ -97,6 +103,11 @@ impl BasicCache {
     pub(super) fn find_key(&self, key: &CredentialKey, now: Timestamp) -> Option<Arc<User>> {
         let entry = self.entries.get(key)?;
         self.stands(&entry, now).then(|| Arc::clone(&entry.user))
+    }
+
+    /// Whether these credentials were verified at `since` or later.
+    pub(super) fn is_verified_since(&self, key: &CredentialKey, since: Timestamp) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.epoch == self.epoch() && entry.at >= since)
     }
 
     /// To be taken before the list of users is read for a verification that may be remembered.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest;
 
-use super::users::{User, Users};
+use super::users::{Form, User, Users};
 use super::users_file::UserMistake;
 
 /// Far above any file that people write; below what would hurt if a device or a log is named by mistake.
@@ -24,6 +24,9 @@ const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
+    form: Form,
+    /// What the names in it begin with as subjects.
+    realm: Box<str>,
     users: ArcSwap<Users>,
     seen: Mutex<Seen>,
 }
@@ -77,11 +80,20 @@ impl Directory {
     /// # Errors
     /// Any other [`FileTrouble`]: a gate must not start with a list that nobody wrote.
     pub fn open(path: impl Into<PathBuf>) -> Result<(Self, Found), FileTrouble> {
+        Self::open_as(path, Form::Users, "")
+    }
+
+    /// The same for a file of another form, or for the realm whose subjects begin with `realm`.
+    ///
+    /// # Errors
+    /// As for [`Directory::open`].
+    pub fn open_as(path: impl Into<PathBuf>, form: Form, realm: &str) -> Result<(Self, Found), FileTrouble> {
         let path = path.into();
+        let parse = |bytes: &[u8]| parse(bytes, &form, realm);
         let mut seen = Seen::default();
-        let first = match seen.look(&path) {
+        let first = match seen.look(&path, parse) {
             // Somebody wrote meanwhile: once more.
-            Ok(None) => seen.look(&path),
+            Ok(None) => seen.look(&path, parse),
             seen => seen,
         };
         let (users, found) = match first {
@@ -96,7 +108,8 @@ impl Directory {
             }
             Err(trouble) => return Err(trouble),
         };
-        Ok((Self { path, users: ArcSwap::from_pointee(users), seen: Mutex::new(seen) }, found))
+        let (users, seen) = (ArcSwap::from_pointee(users), Mutex::new(seen));
+        Ok((Self { path, form, realm: realm.into(), users, seen }, found))
     }
 
     pub fn path(&self) -> &Path {
@@ -116,7 +129,7 @@ impl Directory {
     pub fn reload(&self) -> Reload {
         // One look at a time: a signal may come while the poll is reading.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match seen.look(&self.path) {
+        match seen.look(&self.path, |bytes| parse(bytes, &self.form, &self.realm)) {
             Ok(None) => Reload::Unchanged,
             // Taken for a slip of an editor or a deployment: ending every session cannot be undone.
             Ok(Some((new, _))) if new.is_empty() && !self.users.load().is_empty() => seen.tell(FileTrouble::Empty),
@@ -149,7 +162,11 @@ type Content = [u8; digest::SHA256_OUTPUT_LEN];
 
 impl Seen {
     /// Users that are not in force; `None` if there is nothing new to see, or nothing whole.
-    fn look(&mut self, path: &Path) -> Result<Option<(Users, Content)>, FileTrouble> {
+    fn look(
+        &mut self,
+        path: &Path,
+        parse: impl FnOnce(&[u8]) -> Result<Users, FileTrouble>,
+    ) -> Result<Option<(Users, Content)>, FileTrouble> {
         let settled = self.settled.then_some(self.stamp).flatten();
         if settled.is_some() && settled == stamp(path).ok() {
             return Ok(None);
@@ -223,9 +240,9 @@ fn read(path: &Path) -> Result<(Option<Stamp>, Vec<u8>), FileTrouble> {
     Ok(((before == after).then_some(after), bytes))
 }
 
-fn parse(bytes: &[u8]) -> Result<Users, FileTrouble> {
+fn parse(bytes: &[u8], form: &Form, realm: &str) -> Result<Users, FileTrouble> {
     let text = std::str::from_utf8(bytes).map_err(|_| FileTrouble::NotUtf8)?;
-    Users::parse(text).map_err(FileTrouble::Mistakes)
+    Users::read(text, form, realm).map_err(FileTrouble::Mistakes)
 }
 
 fn content(bytes: &[u8]) -> Content {

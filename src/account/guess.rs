@@ -12,16 +12,32 @@
 //! forget charges early, the smallest first: a newcomer takes the place of the least charged of the eight entries
 //! it shares a row with. It cannot get anybody refused at an address it does not use, cannot aim at a row (rows follow
 //! from a hash under a process-random key), cannot make a busy guesser forgotten without being charged as much itself
-//! in the same row, and cannot make memory or the cost of an attempt grow. Against guesses spread over many addresses
-//! there is only the bound on password work: a limit per user alone would be a lock-out for strangers to trigger.
+//! in the same row, and cannot make memory or the cost of an attempt grow. Guesses at one user that are spread over many
+//! addresses make attempts at that user from addresses wait that the user has not signed in from lately, the longer the
+//! more of them were wrong, and never for long: a refusal would be a lock-out for strangers to trigger. What holds such a
+//! flood is the bound on password work, of which a part is kept for addresses that are known.
 
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::token::Timestamp;
 
 use super::guess_book::{Book, Key};
+
+/// Wrong guesses at one user from all addresses together, as a multiple of what one address may make, before strangers
+/// have to wait.
+const CROWD: u32 = 5;
+/// Each further one makes them wait for so much longer,
+const CROWD_STEP: Duration = Duration::from_secs(1);
+/// and for this at most.
+const LONGEST_DELAY: Duration = Duration::from_secs(3);
+/// How often the wait for one user from one address doubles.
+const DOUBLINGS: u32 = 4;
+/// Forged refresh tokens, as a multiple of wrong passwords: nobody can guess one, and clients try old ones in vain.
+const FORGERIES: u32 = 10;
 
 /// How many wrong guesses are borne.
 #[derive(Clone, Copy, Debug)]
@@ -69,14 +85,58 @@ pub struct GuessLimits {
 struct Books {
     per_address: Book,
     per_user: Book,
+    /// Of one user from all addresses: never a reason to refuse.
+    crowd: Book,
+    /// Refresh tokens that nobody has issued, by address.
+    forgeries: Book,
+    familiar: Familiar,
+}
+
+/// Addresses from which users have signed in: hashes under a key of this process, each in its one place, where a later
+/// one takes it.
+#[derive(Debug)]
+struct Familiar {
+    hash: RandomState,
+    places: Box<[AtomicU64]>,
+}
+
+impl Familiar {
+    fn new(entries: usize) -> Self {
+        Self { hash: RandomState::new(), places: (0..entries.max(1)).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    fn place(&self, who: impl Hash) -> Option<(&AtomicU64, u64)> {
+        let hash = self.hash.hash_one(who);
+        // The remainder is smaller than the number of places, of which there is at least one.
+        self.places.get((hash % self.places.len() as u64) as usize).map(|place| (place, hash))
+    }
+
+    fn knows(&self, who: impl Hash) -> bool {
+        self.place(who).is_some_and(|(place, hash)| place.load(Ordering::Relaxed) == hash)
+    }
+
+    fn remember(&self, who: impl Hash) {
+        if let Some((place, hash)) = self.place(who) {
+            place.store(hash, Ordering::Relaxed);
+        }
+    }
 }
 
 impl GuessLimits {
     pub fn new(policy: GuessPolicy) -> Self {
         let entries = policy.max_tracked / 2;
-        let per_address = Book::new(policy.per_address, entries);
-        let per_user = Book::new(policy.per_user, entries);
-        Self { books: Arc::new(Books { per_address, per_user }) }
+        let (address, user) = (policy.per_address, policy.per_user);
+        let every = if user.every.is_zero() { user.every } else { CROWD_STEP };
+        let crowd = Allowance { burst: user.burst.saturating_mul(CROWD), every };
+        let forgeries = Allowance { burst: address.burst.saturating_mul(FORGERIES), every: address.every / FORGERIES };
+        let books = Books {
+            per_address: Book::new(address, entries, 0),
+            per_user: Book::new(user, entries, DOUBLINGS),
+            crowd: Book::new(crowd, entries / 4, 0),
+            forgeries: Book::new(forgeries, entries / 4, 0),
+            familiar: Familiar::new(entries),
+        };
+        Self { books: Arc::new(books) }
     }
 
     /// Charges an attempt to sign in as `user` from `address`, before any work is done for it.
@@ -85,7 +145,17 @@ impl GuessLimits {
     /// [`RetryAfter`] if either budget is used up; nothing is charged then.
     pub fn admit(&self, user: &str, address: IpAddr, now: Timestamp) -> Result<Attempt, RetryAfter> {
         let source = source(address);
-        let mut attempt = Attempt { books: Arc::clone(&self.books), at: now, address: None, user: None, failed: false };
+        let familiar = self.books.familiar.knows((source, user));
+        let mut attempt = Attempt {
+            books: Arc::clone(&self.books),
+            at: now,
+            address: None,
+            user: None,
+            failed: false,
+            name: user.into(),
+            source,
+            familiar,
+        };
         let (address, user) = (self.books.per_address.open(source, now), self.books.per_user.open((source, user), now));
         // On a refusal the attempt is dropped as not failed, which gives back what the other book took.
         attempt.address = address.ok().flatten();
@@ -93,6 +163,19 @@ impl GuessLimits {
         longer(address, user)?;
         attempt.failed = true;
         Ok(attempt)
+    }
+
+    /// Whether refresh tokens from `address` are looked at: not if too many were forged. That costs no sign-in anything.
+    ///
+    /// # Errors
+    /// [`RetryAfter`] if the budget is used up.
+    pub fn check_token(&self, address: IpAddr, now: Timestamp) -> Result<(), RetryAfter> {
+        self.books.forgeries.check(source(address), now)
+    }
+
+    /// Charges for a refresh token that nobody has issued.
+    pub fn forged(&self, address: IpAddr, now: Timestamp) {
+        self.books.forgeries.charge(source(address), now);
     }
 
     /// Whether [`GuessLimits::admit`] would refuse; charges nothing. To be asked where a remembered success spares the
@@ -115,12 +198,28 @@ pub struct Attempt {
     address: Option<Key>,
     user: Option<Key>,
     failed: bool,
+    name: Box<str>,
+    source: [u8; 8],
+    familiar: bool,
 }
 
 impl Attempt {
+    /// Whether the user has signed in from there lately.
+    pub fn is_familiar(&self) -> bool {
+        self.familiar
+    }
+
+    /// How long it has to wait, for the guesses of others at the same user.
+    pub fn delay(&self) -> Duration {
+        let waits = !self.familiar;
+        let excess = self.books.crowd.check(&*self.name, self.at).err().filter(|_| waits);
+        excess.map_or(Duration::ZERO, |RetryAfter(excess)| excess.min(LONGEST_DELAY))
+    }
+
     /// The guess was right: it costs nothing.
     pub fn succeeded(mut self) {
         self.failed = false;
+        self.books.familiar.remember((self.source, &*self.name));
     }
 
     /// The guess was never judged: it costs nothing either.
@@ -131,6 +230,9 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
+        if self.failed && !self.familiar {
+            self.books.crowd.charge(&*self.name, self.at);
+        }
         for (book, key) in [(&self.books.per_address, self.address), (&self.books.per_user, self.user)] {
             if let Some(key) = key {
                 book.close(key, self.at, self.failed);
@@ -145,7 +247,7 @@ fn longer<T>(address: Result<T, RetryAfter>, user: Result<T, RetryAfter>) -> Res
 }
 
 /// Where an attempt comes from, as far as it can be told apart from its neighbours.
-fn source(address: IpAddr) -> [u8; 8] {
+pub(super) fn source(address: IpAddr) -> [u8; 8] {
     let mut source = [0; 8];
     let octets: &[u8] = match address.to_canonical() {
         // ::/64 and 0::/8 are not given to anybody, so no IPv6 network reads like an IPv4 address.
@@ -204,8 +306,13 @@ mod tests {
         let limits = limits();
         assert_eq!(fail_until_refused(&limits, "anna", HOME, NOW), (3, Duration::from_secs(10)));
         assert_eq!(fail_until_refused(&limits, "anna", HOME, later(9)), (0, Duration::from_secs(1)));
-        assert_eq!(fail_until_refused(&limits, "anna", HOME, later(10)), (1, Duration::from_secs(10)));
-        assert_eq!(fail_until_refused(&limits, "anna", HOME, later(1000)).0, 3);
+        // It takes longer each time, up to a bound.
+        let mut at = 10;
+        for wait in [20, 40, 80, 160, 160] {
+            assert_eq!(fail_until_refused(&limits, "anna", HOME, later(at)), (1, Duration::from_secs(wait)));
+            at += wait;
+        }
+        assert_eq!(fail_until_refused(&limits, "anna", HOME, later(at + 1000)), (3, Duration::from_secs(10)));
     }
 
     #[test]
@@ -341,6 +448,39 @@ mod tests {
         assert_eq!(open.iter().filter(|attempt| attempt.user.is_some()).count(), WAYS);
         open.into_iter().for_each(Attempt::succeeded);
         assert_eq!(limits.books.per_user.entries(), 0);
+    }
+
+    #[test]
+    fn guesses_from_everywhere_make_strangers_wait_and_nobody_whom_the_user_is_known_by() {
+        let limits = limits();
+        admit(&limits, "anna", HOME, NOW).unwrap().succeeded();
+        let guess = |host: u32| admit(&limits, "anna", &std::net::Ipv4Addr::from(0x0a00_0000 + host).to_string(), NOW);
+        for host in 0..15 {
+            assert_eq!(guess(host).unwrap().delay(), Duration::ZERO);
+        }
+        let delays: Vec<_> = (15..20).map(|host| guess(host).unwrap().delay().as_secs()).collect();
+        assert_eq!(delays, [1, 2, 3, 3, 3]);
+        assert_eq!(admit(&limits, "anna", HOME, NOW).unwrap().delay(), Duration::ZERO);
+        assert_eq!(admit(&limits, "bob", AWAY, NOW).unwrap().delay(), Duration::ZERO);
+        // A stranger who knows the password waits, and is none from then on.
+        let own = admit(&limits, "anna", AWAY, NOW).unwrap();
+        assert!(!own.delay().is_zero());
+        own.succeeded();
+        assert_eq!(admit(&limits, "anna", AWAY, NOW).unwrap().delay(), Duration::ZERO);
+    }
+
+    #[test]
+    fn forged_tokens_cost_no_sign_in_anything() {
+        let limits = limits();
+        let home = HOME.parse().unwrap();
+        for _ in 0..60 {
+            limits.check_token(home, NOW).unwrap();
+            limits.forged(home, NOW);
+        }
+        assert_eq!(limits.check_token(home, NOW).unwrap_err(), RetryAfter(Duration::from_millis(100)));
+        limits.check_token(AWAY.parse().unwrap(), NOW).unwrap();
+        admit(&limits, "anna", HOME, NOW).unwrap().succeeded();
+        assert_eq!(fail_until_refused(&limits, "anna", HOME, NOW).0, 3);
     }
 
     #[test]

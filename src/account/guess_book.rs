@@ -8,6 +8,8 @@
 //! open are counted beside it as if they had failed; so a success takes back exactly its own charge, however long it
 //! took, and no other.
 //!
+//! A delay that grows: where a book says so, each failure beyond the burst costs twice as much as the one before.
+//!
 //! Rows in place of one map: making room is then a look at eight entries, where a full map would have to be swept
 //! while a flood goes on.
 
@@ -36,6 +38,10 @@ pub(super) struct Book {
     every: u64,
     /// Microseconds that a full bucket takes to empty.
     full: u64,
+    /// Failures after which further ones cost more.
+    burst: u32,
+    /// How many times over each of them doubles the cost.
+    doublings: u32,
     hash: RandomState,
     rows: Box<[Mutex<Vec<Entry>>]>,
 }
@@ -47,9 +53,21 @@ struct Entry {
     empty_at: u64,
     /// Attempts under way.
     open: u32,
+    /// Since the bucket was last empty.
+    failures: u32,
 }
 
 impl Entry {
+    fn fail(&mut self, book: &Book, at: Timestamp) {
+        if self.empty_at <= at.as_micros() {
+            self.failures = 0;
+        }
+        self.failures = self.failures.saturating_add(1);
+        let doublings = self.failures.saturating_sub(book.burst).min(book.doublings);
+        let charge = book.every.saturating_mul(1 << doublings.min(16));
+        self.empty_at = self.empty_at.max(at.as_micros()).saturating_add(charge);
+    }
+
     fn wait(&self, book: &Book, now: Timestamp) -> Option<RetryAfter> {
         let level = self.empty_at.saturating_sub(now.as_micros());
         let wanted = level.saturating_add(book.every.saturating_mul(u64::from(self.open) + 1));
@@ -58,12 +76,15 @@ impl Entry {
 }
 
 impl Book {
-    pub(super) fn new(allowance: Allowance, entries: usize) -> Self {
+    /// Failures beyond the burst cost twice as much each time, `doublings` times over.
+    pub(super) fn new(allowance: Allowance, entries: usize, doublings: u32) -> Self {
         let every = u64::try_from(allowance.every.as_micros()).unwrap_or(u64::MAX).min(LONGEST);
         Self {
             every,
             // Far enough from the end that a level can still be seen to be above it.
             full: every.saturating_mul(u64::from(allowance.burst.max(1))).min(u64::MAX / 4),
+            burst: allowance.burst.max(1),
+            doublings,
             hash: RandomState::new(),
             rows: (0..(entries / WAYS).max(1)).map(|_| Mutex::default()).collect(),
         }
@@ -99,10 +120,18 @@ impl Book {
         let Some(entry) = row.get_mut(place) else { return };
         entry.open = entry.open.saturating_sub(1);
         if failed {
-            entry.empty_at = entry.empty_at.max(at.as_micros()).saturating_add(self.every);
+            entry.fail(self, at);
         }
         if entry.open == 0 && entry.empty_at <= at.as_micros() {
             row.swap_remove(place);
+        }
+    }
+
+    /// Charges a failure that nobody was asked about before.
+    pub(super) fn charge(&self, who: impl Hash, now: Timestamp) {
+        let key = self.hash.hash_one(who);
+        if let Some(entry) = entry(&mut self.row(key), key) {
+            entry.fail(self, now);
         }
     }
 
@@ -129,7 +158,7 @@ impl fmt::Debug for Book {
 
 /// The entry of `key`, made if there is room or a less charged one can go.
 fn entry(row: &mut Vec<Entry>, key: Key) -> Option<&mut Entry> {
-    let fresh = Entry { key, empty_at: 0, open: 0 };
+    let fresh = Entry { key, empty_at: 0, open: 0, failures: 0 };
     let known = row.iter().position(|entry| entry.key == key);
     let place = match known {
         Some(place) => place,

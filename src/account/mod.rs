@@ -1,4 +1,5 @@
-//! Who may sign in: the users file, OAuth clients, the password work, the limits on guessing.
+//! Who may sign in: users file, htpasswd, the upstream's own word, OAuth clients, the password work, the limits on
+//! guessing.
 //!
 //! Guarantees: a wrong password and an unknown name are one answer at one cost; what is decided about a user holds for
 //! the list in force when the answer is given, even if the file changed during the work; neither passwords nor hashes
@@ -17,14 +18,21 @@ mod flight;
 mod guess;
 mod guess_book;
 mod hash;
+mod htpasswd;
 mod password;
+mod realm;
+mod upstream_check;
 mod user_claims;
 mod users;
 mod users_file;
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use crate::token::{Subject, Timestamp};
 
@@ -35,10 +43,17 @@ pub use directory::{Directory, FileTrouble, Found, Reload};
 pub use guess::{Allowance, Attempt, GuessLimits, GuessPolicy, RetryAfter};
 pub use hash::{HashFailed, HashMistake, StoredHash};
 pub use password::{Busy, MAX_PASSWORD_BYTES, PasswordPolicy, Passwords};
-pub use users::{User, Users};
+pub use realm::{Realm, RealmId};
+pub use upstream_check::{CheckTerms, StatusRange, Statuses, UpstreamCheck, basic};
+pub use users::{Form, User, Users};
 pub use users_file::UserMistake;
 
 use flight::Flights;
+use realm::{Judge, Realms};
+use upstream_check::Unjudged;
+
+/// Guesses that wait at once.
+const MOST_HELD: usize = 1024;
 
 /// The bounds of the room.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,12 +66,14 @@ pub struct AccountPolicy {
 /// The room as one. Shared by all workers.
 #[derive(Debug)]
 pub struct Accounts {
-    directory: Directory,
+    realms: Realms,
     clients: Clients,
     passwords: Passwords,
     guesses: GuessLimits,
     basic_cache: BasicCache,
     flights: Flights,
+    /// Guesses that are made to wait.
+    held: Semaphore,
 }
 
 /// Why nobody was let in.
@@ -69,6 +86,18 @@ pub enum SignInError {
     Throttled { retry_after: Duration },
     #[error(transparent)]
     Busy(#[from] Busy),
+    /// Whoever could tell does not answer.
+    #[error("the upstream says nothing about this password")]
+    Unjudged,
+}
+
+impl From<Unjudged> for SignInError {
+    fn from(unjudged: Unjudged) -> Self {
+        match unjudged {
+            Unjudged::Busy(busy) => busy.into(),
+            Unjudged::Trouble(_) => Self::Unjudged,
+        }
+    }
 }
 
 impl From<RetryAfter> for SignInError {
@@ -78,27 +107,42 @@ impl From<RetryAfter> for SignInError {
 }
 
 impl Accounts {
+    /// The first of `realms` is the default one.
+    ///
     /// # Errors
     /// [`HashFailed`] when the system gives no random bytes.
-    pub fn new(directory: Directory, clients: Clients, policy: AccountPolicy) -> Result<Self, HashFailed> {
+    pub fn new(realms: Vec<Realm>, clients: Clients, policy: AccountPolicy) -> Result<Self, HashFailed> {
         Ok(Self {
-            directory,
+            realms: Realms::new(realms),
             clients,
             passwords: Passwords::new(policy.passwords)?,
             guesses: GuessLimits::new(policy.guesses),
             basic_cache: BasicCache::new(policy.basic),
             flights: Flights::default(),
+            held: Semaphore::new(MOST_HELD),
         })
     }
 
-    /// The users in force.
-    pub fn users(&self) -> Arc<Users> {
-        self.directory.users()
+    pub fn realms(&self) -> impl Iterator<Item = &Realm> {
+        self.realms.iter()
     }
 
-    /// The user in force called `name`.
-    pub fn find(&self, name: &str) -> Option<Arc<User>> {
-        self.directory.find(name)
+    /// The user in force that `subject` is.
+    pub fn find(&self, subject: &str) -> Option<Arc<User>> {
+        self.realms.of(subject)?.find(subject)
+    }
+
+    /// `credentials` that were presented in a realm, by the name of the subject that they are of.
+    pub fn within(&self, realm: RealmId, mut credentials: Credentials) -> Credentials {
+        if realm != RealmId::default() || credentials.name.contains(':') {
+            credentials.name = self.realms.subject(realm, &credentials.name);
+        }
+        credentials
+    }
+
+    /// The name by which its sources know a subject.
+    pub fn name_of<'a>(&self, subject: &'a str) -> &'a str {
+        self.realms.of(subject).map_or(subject, |realm| realm.name_of(subject))
     }
 
     pub fn clients(&self) -> &Clients {
@@ -110,16 +154,20 @@ impl Accounts {
         &self.guesses
     }
 
-    /// Looks at the users file. Blocks for the time of the reading; to be called from a thread that may.
-    pub fn reload(&self) -> Reload {
-        let reload = self.directory.reload();
-        if let Reload::Changed { .. } = reload {
+    /// Looks at the files of users, and tells of those with news. Blocks for the time of the reading; to be called from
+    /// a thread that may.
+    pub fn reload(&self) -> Vec<(&Path, Reload)> {
+        let files = self.realms.iter().flat_map(Realm::files);
+        let reloads = files.map(|file| (file.path(), file.reload()));
+        let news: Vec<_> = reloads.filter(|(_, reload)| !matches!(reload, Reload::Unchanged)).collect();
+        if news.iter().any(|(_, reload)| matches!(reload, Reload::Changed { .. })) {
             self.basic_cache.clear();
         }
-        reload
+        news
     }
 
-    /// Judges credentials by their password, always afresh: the only way to tokens.
+    /// Judges credentials by their password, always afresh: the only way to tokens. Their name is a subject's; see
+    /// [`Accounts::within`].
     ///
     /// # Errors
     /// [`SignInError`]; only `Wrong` is a verdict, and only it is charged. Dropping the future is charged too.
@@ -129,13 +177,13 @@ impl Accounts {
         address: IpAddr,
         now: Timestamp,
     ) -> Result<Arc<User>, SignInError> {
-        let Credentials { name, password } = credentials;
-        let attempt = self.guesses.admit(name, address, now)?;
-        let verified = match self.passwords.verify(&self.directory.users(), name, password).await {
+        let attempt = self.guesses.admit(&credentials.name, address, now)?;
+        self.hold(attempt.delay()).await;
+        let verified = match self.verify(credentials, address, attempt.is_familiar()).await {
             Ok(verified) => verified.ok_or(SignInError::Wrong)?,
-            Err(busy) => {
+            Err(unjudged) => {
                 attempt.forgive();
-                return Err(busy.into());
+                return Err(unjudged);
             }
         };
         // The file may have been read anew during the work: a changed password must not let anybody in any more, and
@@ -143,6 +191,40 @@ impl Accounts {
         let user = self.in_force(&verified).ok_or(SignInError::Wrong)?;
         attempt.succeeded();
         Ok(user)
+    }
+
+    /// Lets a guess wait. Of too many that wait the others do not: they would hold memory, and gain nothing where the work
+    /// itself is bounded.
+    async fn hold(&self, delay: Duration) {
+        if !delay.is_zero()
+            && let Ok(_place) = self.held.try_acquire()
+        {
+            sleep(delay).await;
+        }
+    }
+
+    /// The user that the first source names which knows the name; `None` if the password is wrong.
+    async fn verify(
+        &self,
+        credentials: &Credentials,
+        address: IpAddr,
+        familiar: bool,
+    ) -> Result<Option<Arc<User>>, SignInError> {
+        let Credentials { name: subject, password } = credentials;
+        let realm = self.realms.of(subject);
+        match realm.map_or(Judge::Files(Vec::new()), |realm| realm.judge(subject)) {
+            Judge::Files(lists) => Ok(self.passwords.verify(&lists, subject, password, familiar).await?),
+            Judge::Upstream { .. } if password.as_bytes().len() > MAX_PASSWORD_BYTES => Ok(None),
+            Judge::Upstream { check, name } => {
+                // One at a time for a user from one address: guesses from elsewhere must not stand in the way of the
+                // user's own.
+                let source = guess::source(address);
+                let flight = self.flights.join(self.basic_cache.key_of(&[b"check", &source, subject.as_bytes()]))?;
+                let _turn = flight.turn().await;
+                let right = check.ask(name, password).await?;
+                Ok(self.find(subject).filter(|_| right))
+            }
+        }
     }
 
     /// Judges what an OAuth client says of itself: the id of a public one without a secret, or id and secret. A secret
@@ -172,7 +254,7 @@ impl Accounts {
             return Ok(Arc::clone(client));
         }
         let attempt = self.guesses.admit(name.as_str(), address, now)?;
-        match self.passwords.verify_secret(&self.clients, id, secrets).await {
+        match self.passwords.verify_secret(&self.clients, id, secrets, attempt.is_familiar()).await {
             Ok(Some((client, secret))) => {
                 attempt.succeeded();
                 self.clients.prove(id, &secret);
@@ -219,9 +301,39 @@ impl Accounts {
         Ok(user)
     }
 
+    /// Whether credentials that the upstream has just refused are right all the same, by its own word. One at a time for
+    /// each user; who waited in line takes the answer that was asked for meanwhile. `stands` tells whether the question
+    /// still matters. `None`: nobody can say, or nothing is there to ask.
+    pub async fn still_right(
+        &self,
+        credentials: &Credentials,
+        clock: &dyn Fn() -> Timestamp,
+        stands: &dyn Fn() -> bool,
+    ) -> Option<bool> {
+        let Credentials { name: subject, password } = credentials;
+        let realm = self.realms.of(subject)?;
+        let (check, refused_at) = (realm.check()?, clock());
+        let key = self.basic_cache.key(credentials);
+        let flight = self.flights.join(self.basic_cache.key_of(&[b"again", subject.as_bytes(), b""])).ok()?;
+        let _turn = flight.turn().await;
+        if !stands() {
+            return Some(false);
+        }
+        if self.basic_cache.is_verified_since(&key, refused_at) {
+            return Some(true);
+        }
+        let (epoch, began_at) = (self.basic_cache.epoch(), clock());
+        let right = check.ask(realm.name_of(subject), password).await.ok()?;
+        // Only of users whom the upstream judges at sign-in as well: the others' memory is of their hash.
+        if let Some(user) = self.find(subject).filter(|user| right && user.hash.is_none()) {
+            self.basic_cache.remember_key(key, &user, epoch, began_at);
+        }
+        Some(right)
+    }
+
     /// The user as the list in force has them, if it still has them with the same password hash.
     fn in_force(&self, user: &User) -> Option<Arc<User>> {
-        self.directory.find(&user.name).filter(|current| current.same_credential(user))
+        self.find(&user.name).filter(|current| current.same_credential(user))
     }
 }
 

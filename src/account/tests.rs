@@ -29,7 +29,9 @@ fn house(policy: AccountPolicy) -> House {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("users.toml");
     fs::write(&path, entry("anna", "secret", "a:x")).unwrap();
-    let accounts = Accounts::new(Directory::open(path).unwrap().0, Clients::new([]), policy).unwrap();
+    let accounts =
+        Accounts::new(vec![Realm::new("", vec![Directory::open(path).unwrap().0], None)], Clients::new([]), policy)
+            .unwrap();
     House { dir, accounts }
 }
 
@@ -38,7 +40,7 @@ impl House {
         let fresh = self.dir.path().join("fresh");
         fs::write(&fresh, text).unwrap();
         fs::rename(fresh, self.dir.path().join("users.toml")).unwrap();
-        assert!(matches!(self.accounts.reload(), Reload::Changed { .. }));
+        assert!(matches!(self.accounts.reload()[..], [(_, Reload::Changed { .. })]));
     }
 
     async fn sign_in(&self, password: &str) -> Result<Arc<User>, SignInError> {
@@ -192,7 +194,8 @@ async fn a_change_that_the_cache_was_not_told_of_counts_all_the_same() {
     let house = house(policy());
     house.basic("secret", HOME).await.unwrap();
     fs::write(house.dir.path().join("users.toml"), entry("anna", "other", "a:x")).unwrap();
-    assert!(matches!(house.accounts.directory.reload(), Reload::Changed { .. }));
+    let realm = house.accounts.realms().next().unwrap();
+    assert!(matches!(realm.files()[0].reload(), Reload::Changed { .. }));
     assert!(house.accounts.basic_cache.find(&anna("secret"), NOW).is_some());
     assert_eq!(house.basic("secret", HOME).await.unwrap_err(), SignInError::Wrong);
 }

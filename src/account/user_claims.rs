@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use toml_edit::{Item, TableLike, Value};
 
 /// Claims that the gate writes or judges by: a user's own must not stand in their place.
-const RESERVED_CLAIMS: [&str; 16] = [
+const RESERVED_CLAIMS: [&str; 17] = [
     "iss",
     "sub",
     "aud",
@@ -26,6 +26,7 @@ const RESERVED_CLAIMS: [&str; 16] = [
     "roles",
     "client_id",
     "cnf",
+    "sealed",
 ];
 
 /// Takes a mistake and the place where it stands.

@@ -12,6 +12,7 @@ use aws_lc_rs::hmac;
 use crate::token::{CredentialVersion, Scopes};
 
 use super::hash::StoredHash;
+use super::htpasswd;
 use super::users_file::{self, UserMistake};
 
 /// Everybody who may sign in, by name.
@@ -19,17 +20,55 @@ use super::users_file::{self, UserMistake};
 pub struct Users {
     /// Sorted by name.
     list: Vec<Arc<User>>,
+    /// The names as careless systems compare them, sorted.
+    folded: Vec<Box<str>>,
+}
+
+/// How a file says who may sign in.
+#[derive(Clone, Debug, Default)]
+pub enum Form {
+    /// TOML, one `[[user]]` per person.
+    #[default]
+    Users,
+    /// One `name:hash` per line, whose people all may have these.
+    Htpasswd(Scopes),
 }
 
 impl Users {
+    /// Reads the text of a file in `form`, for the realm whose subjects begin with `realm`.
+    ///
+    /// # Errors
+    /// All mistakes of the file, in the order of its lines.
+    pub(super) fn read(text: &str, form: &Form, realm: &str) -> Result<Self, Vec<UserMistake>> {
+        let list = match form {
+            Form::Users => users_file::read(text)?,
+            Form::Htpasswd(scopes) => htpasswd::read(text, scopes)?,
+        };
+        Ok(Self::of(list.into_iter().map(|user| match realm {
+            "" => user,
+            realm => User { name: format!("{realm}{}", user.name).into(), ..user },
+        })))
+    }
+
+    fn of(list: impl Iterator<Item = User>) -> Self {
+        let mut list: Vec<Arc<User>> = list.map(Arc::new).collect();
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut folded: Vec<_> = list.iter().map(|user| fold(&user.name)).collect();
+        folded.sort();
+        Self { list, folded }
+    }
+
+    /// Whether a system that does not care for case and blanks could take `name` for one of these.
+    pub(super) fn know_the_like_of(&self, name: &str) -> bool {
+        self.folded.binary_search(&fold(name)).is_ok()
+    }
+
     /// Reads the text of a users file. A file without entries is no mistake: nobody may sign in then.
     ///
     /// # Errors
     /// All mistakes of the file, in the order of its lines.
     pub fn parse(text: &str) -> Result<Self, Vec<UserMistake>> {
-        let mut list: Vec<Arc<User>> = users_file::read(text)?.into_iter().map(Arc::new).collect();
-        list.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { list })
+        Self::read(text, &Form::Users, "")
     }
 
     /// Names are compared byte by byte: case and Unicode form matter.
@@ -57,8 +96,9 @@ impl Users {
     }
 }
 
-/// One entry of the users file.
+/// Somebody who may sign in.
 pub struct User {
+    /// As subjects are called: with the realm in front, outside the default one.
     pub name: Arc<str>,
     /// The most that this user's tokens may carry.
     pub scopes: Scopes,
@@ -66,7 +106,8 @@ pub struct User {
     pub roles: Vec<String>,
     /// Claims for the user's access tokens; none that the gate writes itself.
     pub claims: serde_json::Map<String, serde_json::Value>,
-    pub(super) hash: StoredHash,
+    /// `None`: whether a password is right is the upstream's to say.
+    pub(super) hash: Option<StoredHash>,
 }
 
 impl User {
@@ -76,7 +117,8 @@ impl User {
         context.update(self.name.as_bytes());
         // No name contains a zero byte, so no two pairs of name and hash read alike.
         context.update(&[0]);
-        context.update(self.hash.reveal().as_bytes());
+        // No hash is empty.
+        context.update(self.hash.as_ref().map_or("", StoredHash::reveal).as_bytes());
         let tag = context.sign();
         let mut version = [0; 8];
         version.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
@@ -87,6 +129,10 @@ impl User {
     pub fn same_credential(&self, other: &User) -> bool {
         self.name == other.name && self.hash == other.hash
     }
+}
+
+fn fold(name: &str) -> Box<str> {
+    name.split(':').map(str::trim).collect::<Vec<_>>().join(":").to_lowercase().into()
 }
 
 /// Without claims and address: they are personal and of no use in a log.

@@ -18,7 +18,7 @@ use super::users::User;
 const KEYS: [&str; 6] = ["name", "password_hash", "scopes", "email", "roles", "claims"];
 
 /// Names are repeated in every token, session and log line.
-const MAX_NAME_BYTES: usize = 255;
+pub(super) const MAX_NAME_BYTES: usize = 255;
 
 /// One thing wrong with a users file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,7 +112,7 @@ impl Reader {
             self.mistake(line, "`email` is empty or contains control characters");
         }
         let claims = self.claims(table);
-        Some(User { name: name?.into(), scopes: Scopes::new(scopes), email, roles, claims, hash: hash? })
+        Some(User { name: name?.into(), scopes: Scopes::new(scopes), email, roles, claims, hash: Some(hash?) })
     }
 
     fn required<'t>(&mut self, table: &'t dyn TableLike, key: &str, line: usize) -> Option<&'t str> {
@@ -195,7 +195,8 @@ fn unknown_key(key: &str) -> String {
     }
 }
 
-fn name_mistake(name: &str) -> Option<String> {
+/// What keeps a text from being a name.
+pub(super) fn name_mistake(name: &str) -> Option<String> {
     if name.is_empty() {
         Some("`name` is empty".to_owned())
     } else if name.len() > MAX_NAME_BYTES {

@@ -70,6 +70,10 @@ pub struct Limits {
     pub basic_cache_ttl: Duration,
     /// Basic sign-ins remembered at once.
     pub basic_cache_entries: usize,
+    /// How long a repetition is known (`once` of a route).
+    pub once_window: Duration,
+    /// Requests remembered for that at once.
+    pub once_entries: usize,
     /// Unused upstream connections kept by each worker; 0 keeps none.
     pub upstream_idle_connections: usize,
     /// Bytes of another issuer's set of keys.
@@ -136,6 +140,12 @@ impl Limits {
             // Longer, and a changed password would go on working for longer than anyone expects.
             basic_cache_ttl: r.duration("limits.basic_cache_ttl", seconds(60), Duration::ZERO..=seconds(60)),
             basic_cache_entries: r.number("limits.basic_cache_entries", 1024, 1..=1 << 20),
+            once_window: r.duration(
+                "limits.once_window",
+                Duration::from_mins(10),
+                seconds(1)..=Duration::from_hours(24),
+            ),
+            once_entries: r.number("limits.once_entries", 65_536, 1..=10_000_000),
             upstream_idle_connections: r.number("limits.upstream_idle_connections", 256, 0..=65_536),
             max_jwks_bytes: r.size("limits.max_jwks_bytes", 256 * KIB, KIB..=16 * MIB),
             max_jwks_keys: r.number("limits.max_jwks_keys", 100, 1..=10_000),

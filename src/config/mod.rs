@@ -35,6 +35,7 @@ mod token;
 mod token_keys;
 mod upstream;
 mod upstream_tls;
+mod users;
 mod written;
 
 #[cfg(test)]
@@ -61,8 +62,9 @@ pub use self::store::{Fsync, RecordAddresses, Store, StoreKind};
 pub use self::tls::{CertificateFiles, ClientAuth, Tls, TlsVersion, UnknownNames};
 pub use self::token::{KeySource, Lifetimes, Token, TokenType};
 pub use self::token_keys::TokenKey;
-pub use self::upstream::{Credentials, Origin, Upstream};
+pub use self::upstream::{Account, Credentials, Origin, Upstream};
 pub use self::upstream_tls::{Trust as UpstreamTrust, UpstreamTls};
+pub use self::users::{Check, Htpasswd, Realm, RealmPlace, Users};
 pub use crate::keys::Algorithm;
 
 use self::file::File;
@@ -107,13 +109,6 @@ pub struct Config {
     pub store: Store,
     pub issuers: Vec<Issuer>,
     settings: Vec<Setting>,
-}
-
-/// `[users]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Users {
-    /// The users file.
-    pub file: PathBuf,
 }
 
 /// Reads all layers. On failure every mistake is listed: the file's in the order of its lines, then the environment's,
@@ -180,9 +175,9 @@ impl Config {
         let mut tls = Tls::read(r, &server, &admin);
         let limits = Limits::read(r, workers);
         let log = Log::read(r);
-        let upstream = Upstream::read(r, &server);
+        let (mut upstream, account) = Upstream::read(r, &server);
         let token = Token::read(r);
-        let users = Users { file: r.path("users.file", "users.toml") };
+        let mut users = Users::read(r);
         let mut routes = Routes::read(r);
         let profiles = Profiles::read(r, &token);
         let cors = Cors::read(r);
@@ -191,7 +186,9 @@ impl Config {
         tls.read_tables(r);
         let clients = Client::read_all(r, &profiles.oauth);
         let issuers = Issuer::read_all(r, &token);
+        users.realms = Realm::read_all(r);
         routes.rules = RouteRule::read_all(r);
+        upstream.account = account.settle(r, upstream.credentials, &routes.rules);
         let (settings, mistakes) = reader.finish();
         let config = Self {
             data_dir,

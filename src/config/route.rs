@@ -11,6 +11,8 @@ use super::kind::Choice;
 use super::mistake::quoted;
 use super::path;
 use super::reader::Reader;
+use super::upstream::Credentials;
+use crate::gateway::OnceBy;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteRule {
@@ -19,6 +21,10 @@ pub struct RouteRule {
     /// All methods if absent.
     pub methods: Option<Vec<Method>>,
     pub demand: Demand,
+    /// In place of `upstream.credentials`.
+    pub credentials: Option<Credentials>,
+    /// By what a repetition is known.
+    pub once: Vec<OnceBy>,
 }
 
 /// What a rule demands of a request.
@@ -69,6 +75,9 @@ impl RouteRule {
         let role = r.optional_parsed(&key("role"), role);
         let access = r.optional_choice::<Access>(&key("access"));
 
+        let credentials = r.optional_choice(&key("credentials"));
+        let once = r.optional_list(&key("once"), |text| once_by(text).map(|_| text.to_owned())).unwrap_or_default();
+        let once = once.iter().filter_map(|text| once_by(text).ok()).collect();
         let table = format!("route.{n}");
         let keys = [key("path"), key("methods"), key("scope"), key("role"), key("access")];
         let [of_path, of_methods, of_scope, of_role, of_access] = keys.each_ref().map(String::as_str);
@@ -90,7 +99,10 @@ impl RouteRule {
             (.., Some(Access::Authenticated)) => Demand::Authenticated,
             (None, None, None) => return None,
         };
-        Some(Self { path: path?, methods, demand })
+        let open = matches!(demand, Demand::Public | Demand::Passthrough);
+        let text = "has no meaning where nobody is asked who they are";
+        r.contradiction_if(open && credentials.is_some(), &[&key("credentials"), of_access], text);
+        Some(Self { path: path?, methods, demand, credentials, once })
     }
 
     /// Whether both rules, if their paths match, match some request equally well.
@@ -110,7 +122,7 @@ fn shape(path: &str) -> String {
     segments.collect::<Vec<_>>().join("/").to_ascii_lowercase()
 }
 
-fn method(text: &str) -> Result<Method, String> {
+pub(super) fn method(text: &str) -> Result<Method, String> {
     let right = !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
     let wrong = || match text.to_ascii_uppercase() {
         upper if !upper.is_empty() && upper.bytes().all(|b| b.is_ascii_uppercase()) => {
@@ -128,6 +140,17 @@ pub(super) fn scope(text: &str) -> Result<String, String> {
         return Ok(text.into());
     }
     Err(format!("{} is not one scope, such as `items:read`", quoted(text)))
+}
+
+/// `header:Name`, `query:name` or `path`.
+fn once_by(text: &str) -> Result<OnceBy, String> {
+    let wrong = || format!("{} is not `header:Idempotency-Key`, `query:id` or the like, nor `path`", quoted(text));
+    match text.split_once(':') {
+        None if text == "path" => Ok(OnceBy::Path),
+        Some(("header", name)) => name.parse().map(OnceBy::Header).map_err(|_| wrong()),
+        Some(("query", name)) if !name.is_empty() => Ok(OnceBy::Query(name.into())),
+        _ => Err(wrong()),
+    }
 }
 
 fn role(text: &str) -> Result<String, String> {

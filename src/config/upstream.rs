@@ -13,6 +13,7 @@ use http::uri::Authority;
 use super::kind::{Choice, TEN_YEARS};
 use super::path;
 use super::reader::Reader;
+use super::route::RouteRule;
 use super::secret::Secret;
 use super::server::Server;
 use super::upstream_tls::UpstreamTls;
@@ -25,6 +26,10 @@ pub struct Upstream {
     /// What the upstream reads in `Host`; `None`: what the client has sent.
     pub host: Option<String>,
     pub credentials: Credentials,
+    /// The one of `basic`.
+    pub account: Option<Account>,
+    /// How long a key seals passwords before the next one does.
+    pub sealing_rotation: Duration,
     pub connect_timeout: Duration,
     /// Without a byte moving in either direction before the answer begins.
     pub first_byte_timeout: Duration,
@@ -48,31 +53,37 @@ pub struct Origin {
 }
 
 /// What the upstream gets to authenticate the gate or the client with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// Nothing but the identity headers.
     Strip,
     /// The client's access token.
     Bearer,
     /// One account for everybody.
-    Basic { username: String, password: Secret },
+    Basic,
+    /// The user's own name and password, sealed into the tokens.
+    Sealed,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Mode {
-    Strip,
-    Bearer,
-    Basic,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    pub username: String,
+    pub password: Secret,
 }
 
 impl Upstream {
-    pub(super) fn read(r: &mut Reader, server: &Server) -> Self {
+    /// Everything but the account, and what was written of that: see [`WrittenAccount::settle`].
+    pub(super) fn read(r: &mut Reader, server: &Server) -> (Self, WrittenAccount) {
         let deadline = Duration::from_millis(1)..=TEN_YEARS;
         let default = Origin { https: false, host: "127.0.0.1".into(), port: 3000, base: String::new() };
         let url = r.parsed("upstream.url", default, origin);
-        let upstream = Self {
+        let credentials = r.choice(MODE, Credentials::Strip);
+        let account = WrittenAccount::read(r);
+        let mut upstream = Self {
             host: r.optional_parsed("upstream.host", host),
-            credentials: read_credentials(r),
+            credentials,
+            account: None,
+            sealing_rotation: Duration::ZERO,
             connect_timeout: r.duration("upstream.connect_timeout", Duration::from_secs(5), deadline.clone()),
             first_byte_timeout: r.duration("upstream.first_byte_timeout", Duration::from_secs(60), deadline.clone()),
             idle_timeout: r.duration("upstream.idle_timeout", Duration::from_mins(5), deadline),
@@ -82,35 +93,47 @@ impl Upstream {
             tls: UpstreamTls::read(r, url.https),
             url,
         };
+        let month = Duration::from_hours(720);
+        upstream.sealing_rotation = r.seconds("upstream.sealing_rotation", month, Duration::from_secs(1)..=TEN_YEARS);
         r.contradiction_if(
             upstream.url.is_ours(server),
             &["upstream.url", "server.listen"],
             "the upstream is the gate itself: upstream.url and server.listen are the same",
         );
-        upstream
+        (upstream, account)
     }
 }
 
-fn read_credentials(r: &mut Reader) -> Credentials {
-    const MODE: &str = "upstream.credentials";
-    const USERNAME: &str = "upstream.username";
-    const PASSWORD: [&str; 2] = ["upstream.password", "upstream.password_file"];
-    let mode = r.choice(MODE, Mode::Strip);
-    let username = r.optional_parsed(USERNAME, username);
-    let password = r.secret(PASSWORD[0]);
-    let needless = format!("is used only with {MODE} = \"basic\"");
-    let basic = mode == Mode::Basic;
-    // An account that is left over, or that was believed to be in use, is worth a question.
-    r.contradiction_if(!basic && username.is_some(), &[USERNAME, MODE], &needless);
-    let given = r.given(&PASSWORD);
-    r.contradiction_if(!basic && password.is_some(), &[given, MODE], &needless);
-    r.contradiction_if(basic && username.is_none(), &[MODE, USERNAME], format!("\"basic\" needs {USERNAME}"));
-    let lacks_password = format!("\"basic\" needs {} or {}", PASSWORD[0], PASSWORD[1]);
-    r.contradiction_if(basic && password.is_none(), &[MODE, PASSWORD[0], PASSWORD[1]], lacks_password);
-    match (mode, username, password) {
-        (Mode::Basic, Some(username), Some(password)) => Credentials::Basic { username, password },
-        (Mode::Bearer, ..) => Credentials::Bearer,
-        _ => Credentials::Strip,
+const MODE: &str = "upstream.credentials";
+
+const USERNAME: &str = "upstream.username";
+const PASSWORD: [&str; 2] = ["upstream.password", "upstream.password_file"];
+
+/// The account of `basic` as it was written.
+pub(super) struct WrittenAccount {
+    username: Option<String>,
+    password: Option<Secret>,
+}
+
+impl WrittenAccount {
+    fn read(r: &mut Reader) -> Self {
+        Self { username: r.optional_parsed(USERNAME, username), password: r.secret(PASSWORD[0]) }
+    }
+
+    /// The account, which has to be there exactly if something uses it: everything, or some of the `routes`.
+    pub(super) fn settle(self, r: &mut Reader, mode: Credentials, routes: &[RouteRule]) -> Option<Account> {
+        let Self { username, password } = self;
+        let needless = format!("is used only with {MODE} = \"basic\"");
+        let of_route = routes.iter().any(|rule| rule.credentials == Some(Credentials::Basic));
+        let basic = of_route || mode == Credentials::Basic;
+        // An account that is left over, or that was believed to be in use, is worth a question.
+        r.contradiction_if(!basic && username.is_some(), &[USERNAME, MODE], &needless);
+        let given = r.given(&PASSWORD);
+        r.contradiction_if(!basic && password.is_some(), &[given, MODE], &needless);
+        r.contradiction_if(basic && username.is_none(), &[MODE, USERNAME], format!("\"basic\" needs {USERNAME}"));
+        let lacks_password = format!("\"basic\" needs {} or {}", PASSWORD[0], PASSWORD[1]);
+        r.contradiction_if(basic && password.is_none(), &[MODE, PASSWORD[0], PASSWORD[1]], lacks_password);
+        Some(Account { username: username?, password: password? }).filter(|_| basic)
     }
 }
 
@@ -220,9 +243,9 @@ impl fmt::Display for Origin {
     }
 }
 
-impl Choice for Mode {
+impl Choice for Credentials {
     const NAMES: &'static [(&'static str, Self)] =
-        &[("strip", Self::Strip), ("bearer", Self::Bearer), ("basic", Self::Basic)];
+        &[("strip", Self::Strip), ("bearer", Self::Bearer), ("basic", Self::Basic), ("sealed", Self::Sealed)];
 }
 
 #[cfg(test)]

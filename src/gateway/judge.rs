@@ -5,7 +5,7 @@
 //! none of our endpoints; whatever cannot be decided is a refusal.
 //! Does not know: paths, bodies, the upstream.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,11 +21,12 @@ use crate::token::{AccessStanding, SESSIONS_ADMIN, Scopes, TOKENS_MANAGE, Timest
 use crate::upstream::Permit;
 use crate::upstream::headers::Identity;
 
+use super::handling::Handling;
 use super::leash::{OfForeign, OfSession, OfUser};
 use super::refusal::Refusal;
 use super::route::Demand;
 use super::verified::{Admitted, Good, Token, VerifiedTokens};
-use super::{Charter, Visitor};
+use super::{Charter, Visitor, own_credentials};
 
 /// What a request brought in `Authorization`.
 pub enum Presented<'a> {
@@ -84,6 +85,37 @@ impl Right {
     }
 }
 
+/// A permit, and who has earned it.
+pub struct Pass {
+    pub permit: Permit,
+    pub by: By,
+    /// Whether the upstream gets what the token had sealed.
+    pub sealed: bool,
+}
+
+/// Who was admitted.
+pub enum By {
+    Nobody,
+    Token(Rc<Admitted>),
+    User(Arc<User>),
+}
+
+impl Pass {
+    fn of(permit: Permit, by: By) -> Self {
+        Self { permit, by, sealed: false }
+    }
+}
+
+impl By {
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Nobody => None,
+            Self::Token(admitted) => Some(admitted.token.subject()),
+            Self::User(user) => Some(&user.name),
+        }
+    }
+}
+
 /// The judge of one worker.
 pub struct Judge {
     charter: Arc<Charter>,
@@ -99,40 +131,59 @@ impl Judge {
         Self { charter, verified: VerifiedTokens::new(cache_entries), keys_epoch, tally }
     }
 
-    /// Judges a request against what its route demands.
+    /// Judges a request against what its route demands, and puts into `headers` what the upstream is to know the caller
+    /// by.
     ///
     /// # Errors
     /// The refusal to answer with.
-    pub async fn admit(&self, demand: &Demand, headers: &HeaderMap, visitor: &Visitor) -> Result<Permit, Refusal> {
+    pub async fn admit(
+        &self,
+        (demand, handling): (&Demand, &Handling),
+        headers: &mut HeaderMap,
+        visitor: &Visitor,
+    ) -> Result<Pass, Refusal> {
         match demand {
-            Demand::Public => return Ok(Permit::Public),
+            Demand::Public => return Ok(Pass::of(Permit::Public, By::Nobody)),
             // The upstream judges here, and must not take another one for the caller's than a proxy before it did.
             Demand::Passthrough if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() => {
                 return Err(Refusal::AmbiguousAuthorization);
             }
-            Demand::Passthrough => return Ok(Permit::Passthrough),
+            Demand::Passthrough => return Ok(Pass::of(Permit::Passthrough, By::Nobody)),
             Demand::Nobody => return Err(Refusal::Closed),
             Demand::Unmatched => return Err(Refusal::NoRule),
             Demand::Authenticated | Demand::Scope(_) | Demand::Role(_) => {}
         }
+        let handing = handling.credentials.as_ref().or(self.charter.handing.as_ref());
         match Presented::read(headers)? {
             Presented::Bearer(token) => {
-                let admitted = self.bearer(token, visitor.now)?;
+                let admitted = self.bearer(token, visitor)?;
                 let token = &admitted.token;
                 meet(demand, token.subject(), token.scopes(), token.roles())?;
-                Ok(Permit::Admitted(Rc::clone(&admitted.identity)))
+                let permit = Permit::Admitted(Rc::clone(&admitted.identity));
+                let sealed = match handing {
+                    Some(handing) => own_credentials::dress(&self.charter, handing, &admitted, headers)?,
+                    None => false,
+                };
+                Ok(Pass { permit, by: By::Token(admitted), sealed })
             }
             Presented::Basic(credentials) => {
-                if !self.charter.basic_auth {
-                    return Err(Refusal::BasicSwitchedOff);
-                }
+                self.charter.sunset.admit(visitor.now).map_err(Refusal::BasicSwitchedOff)?;
+                let credentials = self.charter.accounts.within(visitor.realm, credentials);
                 // Boxed, as password work is rare and its future large.
                 let signing_in = self.charter.accounts.admit_basic(&credentials, visitor.address, visitor.now);
                 let signed_in = Box::pin(signing_in).await;
                 let user = signed_in.map_err(sign_in_refusal)?;
                 meet(demand, &user.name, &user.scopes, &user.roles)?;
                 let bond = OfUser { charter: Arc::clone(&self.charter), user: Arc::clone(&user) };
-                Ok(Permit::Admitted(Rc::new(identity_of_user(&user)?.bound(Box::new(bond)))))
+                self.charter.sunset.note(&user.name);
+                let identity = match handing {
+                    Some(handing) => {
+                        own_credentials::dress_basic(&self.charter, handing, &credentials, headers);
+                        identity_of_dressed_user(&user)?
+                    }
+                    None => identity_of_user(&user)?,
+                };
+                Ok(Pass::of(Permit::Admitted(Rc::new(identity.bound(Box::new(bond)))), By::User(user)))
             }
         }
     }
@@ -171,7 +222,7 @@ impl Judge {
     pub async fn caller(&self, headers: &HeaderMap, visitor: &Visitor, right: Right) -> Result<Caller, Refusal> {
         match Presented::read(headers)? {
             Presented::Bearer(token) => {
-                let admitted = self.bearer(token, visitor.now)?;
+                let admitted = self.bearer(token, visitor)?;
                 // Whoever is signed in elsewhere has no session here, and no user by whom one could be granted.
                 let Token::Own { verified, .. } = &admitted.token else {
                     return Err(Refusal::Token(TokenError::Issuer));
@@ -180,15 +231,17 @@ impl Judge {
                 Ok(Caller::Bearer(Arc::clone(verified)))
             }
             Presented::Basic(credentials) => {
+                let credentials = self.charter.accounts.within(visitor.realm, credentials);
                 let signed_in = self.charter.accounts.sign_in(&credentials, visitor.address, visitor.now).await;
                 let user = signed_in.map_err(sign_in_refusal)?;
                 right.check(&user.scopes, false)?;
-                Ok(Caller::User(user))
+                Ok(Caller::User(user, credentials.password))
             }
         }
     }
 
-    fn bearer(&self, token: &[u8], now: Timestamp) -> Result<Rc<Admitted>, Refusal> {
+    fn bearer(&self, token: &[u8], visitor: &Visitor) -> Result<Rc<Admitted>, Refusal> {
+        let now = visitor.now;
         let charter = &*self.charter;
         let keys_epoch = keys_epoch(charter);
         if keys_epoch != self.keys_epoch.get() {
@@ -215,6 +268,7 @@ impl Judge {
             }
         };
         if let Token::Own { verified, good } = &admitted.token {
+            charter.realms.admit(&verified.subject, visitor.realm)?;
             self.ask_store(verified, good, now)?;
         }
         Ok(admitted)
@@ -226,14 +280,14 @@ impl Judge {
             let foreign = Arc::new(foreign.map_err(Refusal::Token)?);
             let bond = OfForeign { charter: Arc::clone(&self.charter), foreign: Arc::clone(&foreign) };
             let identity = Rc::new(identity_of_foreign(&foreign)?.bound(Box::new(bond)));
-            return Ok(Admitted { token: Token::Foreign(foreign), identity });
+            return Ok(Admitted { token: Token::Foreign(foreign), identity, own: OnceCell::new() });
         }
         let verified = access::verify(text, &charter.keys.ring(), &charter.policy, now).map_err(Refusal::Token)?;
         let verified = Arc::new(verified);
         let bond = OfSession::new(Arc::clone(&self.charter), Arc::clone(&verified));
         let identity = Rc::new(identity_of_token(&verified)?.bound(Box::new(bond)));
         let unasked = Cell::new(Good { epoch: u64::MAX, until: None });
-        Ok(Admitted { token: Token::Own { verified, good: unasked }, identity })
+        Ok(Admitted { token: Token::Own { verified, good: unasked }, identity, own: OnceCell::new() })
     }
 
     /// Whether the session still stands. The store is asked only if anything in it has changed since the last time.
@@ -281,6 +335,7 @@ pub(super) fn sign_in_refusal(error: SignInError) -> Refusal {
         SignInError::Wrong => Refusal::WrongCredentials,
         SignInError::Throttled { retry_after } => Refusal::Throttled { retry_after },
         SignInError::Busy(_) => Refusal::Busy,
+        SignInError::Unjudged => Refusal::Unjudged,
     }
 }
 
@@ -294,6 +349,11 @@ fn identity_of_token(verified: &Verified) -> Result<Identity, Refusal> {
 fn identity_of_foreign(foreign: &Foreign) -> Result<Identity, Refusal> {
     let identity = Identity::of_foreign_token(foreign.subject.as_str(), &foreign.scopes.to_string());
     identity.map_err(|_| Refusal::Token(TokenError::Kind))
+}
+
+/// One for whom credentials were chosen already, which go on as they stand.
+fn identity_of_dressed_user(user: &User) -> Result<Identity, Refusal> {
+    Identity::of_foreign_token(&user.name, &user.scopes.to_string()).map_err(|_| Refusal::WrongCredentials)
 }
 
 fn identity_of_user(user: &User) -> Result<Identity, Refusal> {

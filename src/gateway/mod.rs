@@ -13,17 +13,22 @@ mod endpoint;
 mod foresight;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod handling;
 mod handover;
 mod judge;
 mod leash;
 mod line;
 mod mapping;
+mod once;
+mod own_credentials;
 pub mod path;
 mod preset;
+mod realms;
 mod refusal;
 mod reply;
 mod request;
 mod route;
+mod sunset;
 mod verified;
 mod visitor;
 
@@ -39,17 +44,23 @@ use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::profile::Sessions;
 use crate::store::Store;
-use crate::token::Policy;
+use crate::token::{Policy, Sealing};
+
+use endpoint::Endpoint;
 
 pub use cors::Cors;
 pub use endpoint::{Endpoints, FormPaths, KEYS, OauthPaths};
 pub use foresight::Foresight;
+pub use handling::{Handing, Handling};
 pub use handover::Handover;
 pub use mapping::Mapping;
+pub use once::{Once, OnceBy, OncePolicy, Outcome};
 pub use preset::{FURTHER_SCOPES, smsgate as smsgate_rules};
+pub use realms::{RealmPlace, RealmPlaces};
 pub use refusal::{Manner, Refusal};
 pub use request::Gateway;
 pub use route::{Demand, Routes, Rule};
+pub use sunset::{BasicUse, Sunset};
 pub use visitor::{Peer, Visitor};
 
 /// What is written to the log of requests.
@@ -83,6 +94,7 @@ pub struct Charter {
     pub store: Arc<Store>,
     pub accounts: Arc<Accounts>,
     pub sessions: Sessions,
+    pub realms: RealmPlaces,
     pub routes: Routes,
     pub mapping: Mapping,
     pub endpoints: Endpoints,
@@ -93,11 +105,25 @@ pub struct Charter {
     pub cors: Option<Cors>,
     /// How refusals read.
     pub manner: Manner,
-    pub basic_auth: bool,
+    /// Of passwords on routes.
+    pub sunset: Sunset,
+    /// What the upstream gets where a route says nothing else. `None`: no route does, and [`crate::upstream`] sees to it.
+    pub handing: Option<Handing>,
+    pub once: Arc<Once>,
+    /// Opens the passwords that tokens carry.
+    pub sealing: Option<Arc<Sealing>>,
     pub trusted_proxies: Vec<IpNet>,
     pub bounds: Bounds,
     /// Between gates that share their keys: who asks for what one hands over to another.
     pub handover: Handover,
     pub access_log: AccessLog,
     pub metrics: Arc<Metrics>,
+}
+
+impl Charter {
+    /// The endpoint of ours that a request is for: `own_path` is what of its path follows the realm's prefix.
+    fn endpoint<'a>(&'a self, method: &http::Method, path: &'a str, own_path: &'a str) -> Option<Endpoint<'a>> {
+        let in_realm = || self.endpoints.find(method, own_path).filter(|_| own_path.len() != path.len());
+        self.endpoints.find(method, path).or_else(in_realm)
+    }
 }

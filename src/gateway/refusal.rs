@@ -11,8 +11,10 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::profile::Refused;
-use crate::token::{RotationRefusal, TokenError};
+use crate::token::{RotationRefusal, SealError, TokenError};
 use crate::upstream::UpstreamError;
+
+use super::Outcome;
 
 #[derive(Debug)]
 pub enum Refusal {
@@ -31,11 +33,22 @@ pub enum Refusal {
     UnknownScheme,
     MalformedBasic,
     WrongCredentials,
-    BasicSwitchedOff,
+    /// Whoever knows the password does not answer.
+    Unjudged,
+    /// With the way to a token.
+    BasicSwitchedOff(Arc<str>),
     Token(TokenError),
     Superseded,
     Ended,
     Lost,
+    /// A token of another realm's user.
+    OtherRealm,
+    /// The token brings no password for the upstream, or none that can be opened.
+    NothingSealed,
+    /// The upstream takes the password no more that was sealed into the token: the session has ended.
+    UpstreamCredentials,
+    /// A repetition.
+    Repeated(Outcome),
     // What the credentials do not allow.
     ScopeMissing(Arc<str>),
     RoleMissing {
@@ -173,7 +186,13 @@ impl Refusal {
             Self::UnknownScheme => (401, "invalid_token", "Unknown authorization scheme"),
             Self::MalformedBasic => (400, "invalid_request", "Malformed Basic credentials"),
             Self::WrongCredentials => (401, "invalid_client", "Invalid username or password"),
-            Self::BasicSwitchedOff => (401, "invalid_token", "Basic credentials are not accepted here, use a token"),
+            Self::Unjudged => {
+                (503, "temporarily_unavailable", "Passwords cannot be checked at the moment, try again later")
+            }
+            Self::BasicSwitchedOff(way_out) => {
+                let message = format!("Basic credentials are not accepted here, use a token: {way_out}");
+                return (StatusCode::UNAUTHORIZED, "invalid_token", message);
+            }
             Self::Token(TokenError::Expired) => (401, "invalid_token", "Token expired"),
             Self::Token(TokenError::RefreshPresented) => {
                 (403, "insufficient_scope", "scope required: a refresh token only refreshes")
@@ -193,8 +212,23 @@ impl Refusal {
                 | TokenError::NotYetValid
                 | TokenError::IssuedInFuture
                 | TokenError::Kind,
-            ) => (401, "invalid_token", "Invalid token"),
+            )
+            | Self::OtherRealm => (401, "invalid_token", "Invalid token"),
             Self::Superseded | Self::Ended | Self::Lost => (401, "invalid_token", "Token revoked"),
+            Self::NothingSealed => (401, "invalid_token", "The token brings no password for the API, sign in again"),
+            Self::UpstreamCredentials => (
+                401,
+                "invalid_token",
+                "upstream_credentials_rejected: the API takes this password no more, sign in again",
+            ),
+            Self::Repeated(Outcome::Answered(status)) => {
+                let message = format!("This request was answered before, with {}", status.as_u16());
+                return (StatusCode::CONFLICT, "duplicate_request", message);
+            }
+            Self::Repeated(Outcome::UnderWay) => (409, "duplicate_request", "This request is under way already"),
+            Self::Repeated(Outcome::Unknown) => {
+                (409, "duplicate_request", "This request came before, and nobody knows what it has done")
+            }
             Self::ScopeMissing(scope) => {
                 return (StatusCode::FORBIDDEN, "insufficient_scope", format!("scope required: {scope}"));
             }
@@ -245,7 +279,7 @@ impl Refusal {
         let message = message.replace(|c: char| !matches!(c, ' '..='~') || matches!(c, '"' | '\\'), "?");
         match self {
             Self::WrongCredentials => Some(format!("Basic realm=\"{realm}\", charset=\"UTF-8\"")),
-            Self::NoCredentials | Self::UnknownScheme | Self::BasicSwitchedOff => {
+            Self::NoCredentials | Self::UnknownScheme | Self::BasicSwitchedOff(_) => {
                 Some(format!("Bearer realm=\"{realm}\""))
             }
             Self::ScopeMissing(scope) => Some(format!(
@@ -260,11 +294,15 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Throttled { retry_after } => Some(*retry_after),
-            Self::Busy | Self::Primary(_) | Self::NoPrimary | Self::Upstream(UpstreamError::TooManyTunnels) => {
-                Some(SOON)
-            }
-            Self::Profile(Refused::Full | Refused::Overtaken | Refused::Unwritten) => Some(SOON),
+            Self::Throttled { retry_after } | Self::Profile(Refused::Forgeries(retry_after)) => Some(*retry_after),
+            Self::Unjudged
+            | Self::Busy
+            | Self::Primary(_)
+            | Self::NoPrimary
+            | Self::Upstream(UpstreamError::TooManyTunnels) => Some(SOON),
+            Self::Profile(
+                Refused::Full | Refused::Overtaken | Refused::Unwritten | Refused::Unsealed(SealError::NoKey),
+            ) => Some(SOON),
             _ => None,
         }
     }
@@ -284,11 +322,18 @@ impl Refusal {
             Self::UnknownScheme => "credentials_scheme",
             Self::MalformedBasic => "basic_malformed",
             Self::WrongCredentials => "credentials_wrong",
-            Self::BasicSwitchedOff => "basic_off",
+            Self::Unjudged => "credentials_unjudged",
+            Self::BasicSwitchedOff(_) => "basic_off",
             Self::Token(error) => error.reason(),
             Self::Superseded => "token_superseded",
             Self::Ended => "session_ended",
             Self::Lost => "token_lost",
+            Self::OtherRealm => "token_other_realm",
+            Self::NothingSealed => "credentials_not_sealed",
+            Self::UpstreamCredentials => "upstream_credentials_rejected",
+            Self::Repeated(Outcome::Answered(_)) => "request_answered_before",
+            Self::Repeated(Outcome::UnderWay) => "request_under_way",
+            Self::Repeated(Outcome::Unknown) => "request_outcome_unknown",
             Self::ScopeMissing(_) => "scope_missing",
             Self::RoleMissing { .. } => "role_missing",
             Self::NoRule => "no_rule",
@@ -379,8 +424,14 @@ fn refused_words(refused: &Refused) -> (StatusCode, &'static str, String) {
         Refused::WrongPassword => (400, "invalid_grant", "Invalid username or password"),
         Refused::Foreign => (400, "invalid_grant", "The token was issued to another client"),
         Refused::Refresh(_) => (401, "invalid_token", "Invalid refresh token"),
+        Refused::Forgeries(_) => (429, "slow_down", "Too many failed attempts, try again later"),
         Refused::Full => (503, "temporarily_unavailable", "Too many sessions, try again later"),
         Refused::Unwritten => (503, "temporarily_unavailable", "Sessions cannot be written down, try again later"),
+        Refused::Unsealed(SealError::TooLong) => (400, "invalid_request", "The password is too long for a token"),
+        Refused::Unsealed(SealError::NoKey) => {
+            (503, "temporarily_unavailable", "Tokens cannot be issued at the moment, try again later")
+        }
+        Refused::NothingSealed => (401, "invalid_token", "Sign in with name and password"),
         Refused::Overtaken => (503, "temporarily_unavailable", "The account has just changed, try again"),
         Refused::Mint(_) => (500, "server_error", "The token could not be made"),
     };
@@ -417,8 +468,12 @@ fn refused_reason(refused: &Refused) -> &'static str {
         Refused::Refresh(R::Rotation(RotationRefusal::Scopes)) => "refresh_scopes",
         Refused::Refresh(R::Rotation(RotationRefusal::Ahead)) => "refresh_ahead_of_store",
         Refused::Refresh(R::Rotation(RotationRefusal::Lost)) => "refresh_lost",
+        Refused::Forgeries(_) => "refresh_forged_too_often",
         Refused::Full => "store_full",
         Refused::Unwritten => "store_unwritten",
+        Refused::Unsealed(SealError::TooLong) => "password_unsealable",
+        Refused::Unsealed(SealError::NoKey) => "sealing_key_missing",
+        Refused::NothingSealed => "sealed_part_missing",
         Refused::Overtaken => "sign_in_overtaken",
         Refused::Mint(_) => "mint_failed",
     }
@@ -496,7 +551,18 @@ mod tests {
             (R::UnknownScheme, 401, "invalid_token"),
             (R::MalformedBasic, 400, "invalid_request"),
             (R::WrongCredentials, 401, "invalid_client"),
-            (R::BasicSwitchedOff, 401, "invalid_token"),
+            (R::BasicSwitchedOff("POST /t".into()), 401, "invalid_token"),
+            (R::OtherRealm, 401, "invalid_token"),
+            (R::NothingSealed, 401, "invalid_token"),
+            (R::UpstreamCredentials, 401, "invalid_token"),
+            (R::Unjudged, 503, "temporarily_unavailable"),
+            (R::Repeated(Outcome::UnderWay), 409, "duplicate_request"),
+            (R::Repeated(Outcome::Unknown), 409, "duplicate_request"),
+            (R::Repeated(Outcome::Answered(StatusCode::ACCEPTED)), 409, "duplicate_request"),
+            (R::Profile(Refused::Unsealed(SealError::TooLong)), 400, "invalid_request"),
+            (R::Profile(Refused::Unsealed(SealError::NoKey)), 503, "temporarily_unavailable"),
+            (R::Profile(Refused::NothingSealed), 401, "invalid_token"),
+            (R::Profile(Refused::Forgeries(Duration::from_secs(1))), 429, "slow_down"),
             (R::Token(TokenError::RefreshPresented), 403, "insufficient_scope"),
             (R::Token(TokenError::AccessPresented), 403, "insufficient_scope"),
             (R::Superseded, 401, "invalid_token"),
@@ -574,7 +640,7 @@ mod tests {
             assert!(challenge.starts_with(&format!("{scheme} realm=\"portcullis\"")), "{challenge}");
             // RFC 6750 section 3.1: no code for a request without a token.
             let without =
-                matches!(refusal, Refusal::NoCredentials | Refusal::UnknownScheme | Refusal::BasicSwitchedOff);
+                matches!(refusal, Refusal::NoCredentials | Refusal::UnknownScheme | Refusal::BasicSwitchedOff(_));
             assert_eq!(
                 challenge.contains(&format!("error=\"{error}\"")),
                 !without && scheme == "Bearer",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use tracing::warn;
 
@@ -18,12 +18,14 @@ use crate::token::Timestamp;
 use crate::upstream::{Answer, Terms, Upstream, UpstreamError};
 
 use super::admissible::admissible;
+use super::handling::Handling;
 use super::handover::{self, Note};
-use super::judge::Judge;
+use super::judge::{By, Judge, Pass};
 use super::line::{Line, RequestIds};
 use super::mapping::strip_prefix_loosely;
+use super::once::Turn;
 use super::refusal::Wording;
-use super::{AccessLog, Charter, Peer, Refusal, Visitor, cors, endpoint, path, reply, visitor};
+use super::{AccessLog, Charter, Peer, Refusal, Visitor, cors, endpoint, own_credentials, path, reply, visitor};
 
 /// The gate, as one worker sees it.
 pub struct Gateway {
@@ -127,11 +129,29 @@ impl Gateway {
         response
     }
 
+    /// The turn of a request that says which one it is.
+    fn turn(
+        &self,
+        handling: &Handling,
+        request: &Request<Incoming>,
+        path: &str,
+        by: &By,
+        visitor: &Visitor,
+    ) -> Result<Option<Turn>, Refusal> {
+        // Of those who are not known each address is somebody else.
+        let who = by.subject().map_or_else(|| format!(":{}", visitor.address), str::to_owned);
+        let request = (request.method(), path, request.uri().query(), request.headers());
+        self.charter.once.begin(&handling.once, &who, request, visitor.now).map_err(Refusal::Repeated)
+    }
+
     /// How a refusal reads: on routes as the operator wants it, at our endpoints as their dialect has it.
     fn wording(&self, refusal: &Refusal, uri: &Uri) -> Wording {
         let manner = &self.charter.manner;
         // With any method: which call a path is of ours does not matter here.
-        let ours = |path: &str| self.charter.endpoints.find(&Method::GET, path).is_some();
+        let ours = |path: &str| {
+            let (_, own_path) = self.charter.realms.of(&HeaderMap::new(), path);
+            self.charter.endpoint(&Method::GET, path, own_path).is_some()
+        };
         if manner.plain && !path::canonical(uri.path()).is_ok_and(|path| ours(&path)) {
             refusal.plain_wording(&manner.realm)
         } else {
@@ -157,8 +177,9 @@ impl Gateway {
         }
         let forwarded = peer.forwarded(request.headers());
         let address = visitor::client_address(peer, forwarded.as_ref(), &charter.trusted_proxies);
-        let mut visitor = Visitor { address, secure: peer.is_secure(), arrived_at, now: arrived_at };
-        if let Some(endpoint) = charter.endpoints.find(request.method(), &path) {
+        let (realm, own_path) = charter.realms.of(request.headers(), &path);
+        let mut visitor = Visitor { address, realm, secure: peer.is_secure(), arrived_at, now: arrived_at };
+        if let Some(endpoint) = charter.endpoint(request.method(), &path, own_path) {
             *rule = RuleNumber::GATE;
             let note = charter.handover.read(request.method(), uri, request.headers(), arrived_at);
             // Boxed: what is rare must not make every request's future, which idle connections keep, as large as itself.
@@ -187,18 +208,32 @@ impl Gateway {
         if charter.upstream_auth_paths.iter().any(|theirs| strip_prefix_loosely(&path, theirs).is_some()) {
             return Err(Refusal::NoEndpoint);
         }
-        let (demand, number) = charter.routes.rule(request.method(), &path);
+        let (demand, handling, number) = charter.routes.find(request.method(), &path);
         *rule = number;
-        let permit = self.judge.admit(demand, request.headers(), &visitor).await?;
+        let Pass { permit, by, sealed } = self.judge.admit((demand, handling), request.headers_mut(), &visitor).await?;
         let credentials = self.judge.guessable(&permit, request.headers(), &visitor)?;
+        let turn = if handling.once.is_empty() { None } else { self.turn(handling, &request, &path, &by, &visitor)? };
         let target = charter.mapping.target(uri, path).map_err(|_| Refusal::AmbiguousPath)?;
         let sent = Instant::now();
-        let response = self
-            .upstream
-            .forward(request, target, &permit, &peer.origin, forwarded.as_ref(), request_id)
-            .await
-            .map_err(Refusal::Upstream)?;
+        let answer =
+            self.upstream.forward(request, target, &permit, &peer.origin, forwarded.as_ref(), request_id).await;
+        if let Some(turn) = turn {
+            match &answer {
+                Ok(response) => turn.answered(response.status()),
+                Err(UpstreamError::Connect(_) | UpstreamError::ConnectTimeout) => turn.never_left(),
+                Err(_) => drop(turn),
+            }
+        }
+        let mut response = answer.map_err(Refusal::Upstream)?;
         self.tally.upstream_answered(number, sent.elapsed());
+        match &by {
+            By::Token(admitted) if sealed && response.status() == StatusCode::UNAUTHORIZED => {
+                let refused = own_credentials::refused_by_upstream(charter, admitted, &visitor, request_id);
+                Box::pin(refused).await?;
+            }
+            By::User(_) => charter.sunset.mark(response.headers_mut()),
+            By::Token(_) | By::Nobody => {}
+        }
         if let Some(credentials) = credentials
             && response.status() == StatusCode::UNAUTHORIZED
         {

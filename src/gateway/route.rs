@@ -13,6 +13,8 @@ use http::Method;
 
 use crate::metrics::{RuleNames, RuleNumber};
 
+use super::handling::Handling;
+
 /// What a route demands of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Demand {
@@ -43,15 +45,16 @@ pub struct Rule {
     /// Empty: every method.
     pub methods: Vec<Method>,
     pub demand: Demand,
+    pub handling: Handling,
 }
 
 impl Rule {
     pub fn new(method: Method, path: impl Into<String>, demand: Demand) -> Self {
-        Self { path: path.into(), methods: vec![method], demand }
+        Self { path: path.into(), methods: vec![method], demand, handling: Handling::default() }
     }
 
     pub fn any_method(path: impl Into<String>, demand: Demand) -> Self {
-        Self { path: path.into(), methods: Vec::new(), demand }
+        Self { path: path.into(), methods: Vec::new(), demand, handling: Handling::default() }
     }
 
     /// How the rule reads in numbers: its methods and its path.
@@ -78,6 +81,7 @@ impl Rule {
 pub struct Routes {
     root: Node,
     unmatched: Demand,
+    unhandled: Handling,
     names: RuleNames,
 }
 
@@ -107,7 +111,7 @@ impl Routes {
             let number = names.number(&rule.name());
             root.add(Numbered { rule, number });
         }
-        Self { root, unmatched, names }
+        Self { root, unmatched, unhandled: Handling::default(), names }
     }
 
     /// What requests are counted by.
@@ -117,15 +121,17 @@ impl Routes {
 
     /// What a request with this method and canonical path has to meet.
     pub fn demand(&self, method: &Method, path: &str) -> &Demand {
-        self.rule(method, path).0
+        self.find(method, path).0
     }
 
-    /// The same, and by what number such a request is counted.
-    pub fn rule(&self, method: &Method, path: &str) -> (&Demand, RuleNumber) {
+    /// The same, what is done beyond it, and by what number such a request is counted.
+    pub fn find(&self, method: &Method, path: &str) -> (&Demand, &Handling, RuleNumber) {
         let trimmed = path.strip_suffix('/').unwrap_or(path);
         let rest = trimmed.strip_prefix('/').filter(|rest| !rest.is_empty());
         let found = self.root.find(rest, Search { method, path });
-        found.map_or((&self.unmatched, RuleNumber::UNMATCHED), |found| (&found.rule.demand, found.number))
+        found.map_or((&self.unmatched, &self.unhandled, RuleNumber::UNMATCHED), |found| {
+            (&found.rule.demand, &found.rule.handling, found.number)
+        })
     }
 
     /// The scopes that some rule demands.

@@ -5,11 +5,13 @@
 //! a flood of distinct tokens displaces only what is not in use.
 //! Does not know: how tokens are verified.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
+
+use http::header::HeaderValue;
 
 use crate::issuer::Foreign;
 use crate::token::{Policy, Scopes, Timestamp, TokenError, Verified};
@@ -20,6 +22,8 @@ use crate::upstream::headers::Identity;
 pub struct Admitted {
     pub token: Token,
     pub identity: Rc<Identity>,
+    /// The user's own name and password, once they were needed.
+    pub own: OnceCell<HeaderValue>,
 }
 
 /// Whose token it is.
@@ -175,10 +179,15 @@ mod tests {
             issued_at: Timestamp::default(),
             not_before: Timestamp::default(),
             expires_at: Timestamp::default(),
+            sealed: None,
         };
         let identity = Identity::of_user(subject, "").unwrap();
         let good = Cell::new(Good { epoch: 0, until: None });
-        Rc::new(Admitted { token: Token::Own { verified: verified.into(), good }, identity: Rc::new(identity) })
+        Rc::new(Admitted {
+            token: Token::Own { verified: verified.into(), good },
+            identity: Rc::new(identity),
+            own: OnceCell::new(),
+        })
     }
 
     #[track_caller]

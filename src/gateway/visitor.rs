@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderMap;
 use ipnet::IpNet;
 
+use crate::account::RealmId;
 use crate::tls::ClientCertificate;
 use crate::token::Timestamp;
 use crate::upstream::headers::{Forwarded, Origin};
@@ -65,6 +66,8 @@ impl Peer {
 pub struct Visitor {
     /// The client's address: what guess limits count and sessions record.
     pub address: IpAddr,
+    /// Whose users may sign in.
+    pub realm: RealmId,
     /// Whether its connection is under TLS.
     pub secure: bool,
     /// When the request had reached us.

@@ -67,7 +67,13 @@ struct Fields {
 }
 
 /// A text that is wiped on drop. The copies inside the TOML parser are out of reach.
-struct Hidden(Zeroizing<String>);
+pub(super) struct Hidden(Zeroizing<String>);
+
+impl Hidden {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
 
 impl<'de> Deserialize<'de> for Hidden {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

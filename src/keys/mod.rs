@@ -1,4 +1,4 @@
-//! Signing keys: what they are made of, the files they live in, signing and verifying with them.
+//! Keys that sign, and keys that seal: what they are made of, the files they live in, signing and verifying with them.
 //!
 //! Guarantees: an algorithm belongs to a key and never to a token (RFC 8725 section 3.1); each key is parsed once and
 //! is then ready for any thread; a key that is missing while sessions exist, weak, damaged or readable by everybody
@@ -20,6 +20,7 @@ mod jwk;
 mod pem;
 mod prepared;
 mod ring;
+mod sealing;
 mod signers;
 mod signing;
 mod watch;
@@ -35,6 +36,7 @@ pub use in_force::{KeyChange, Keys};
 pub use jwk::Jwk;
 pub(crate) use pem::{Encoding, read as read_private_key};
 pub use ring::{GivenKey, KeyRing, KeySource, own_name};
+pub use sealing::{SEAL_BYTES, SealingKeys, SealingTerms};
 pub(crate) use signing::header_segment;
 pub use signing::{SignError, SigningKey};
 pub use watch::{Look, Watch};

@@ -4,14 +4,13 @@
 //! from.
 //! Does not know: paths, how refusals are worded, whether a password is right.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::account::{Credentials, Password, User};
+use crate::account::{Credentials, Password};
 use crate::token::{Device, Pair, Profile, Timestamp};
 
 use super::device::check;
@@ -74,13 +73,13 @@ impl Fields<'_> {
 /// When the store cannot take the session.
 pub async fn login(
     sessions: &Sessions,
-    user: Arc<User>,
+    caller: &Caller,
     device: Option<Device>,
     carrier: Carrier,
     visit: Visit<'_>,
 ) -> Result<Reply, Refused> {
     let request = Request { scopes: Asked::Everything, ttl_secs: None, device, client: None };
-    let pair = sessions.begin(Profile::Form, &Caller::User(user), request, visit).await?;
+    let pair = sessions.begin(Profile::Form, caller, request, visit).await?;
     reply(pair, carrier, visit.now)
 }
 

@@ -24,8 +24,8 @@ use http::StatusCode;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::account::{Client, User};
-use crate::token::{MintError, RotationRefusal, TokenError, Verified};
+use crate::account::{Client, Password, User};
+use crate::token::{MintError, RotationRefusal, SealError, TokenError, Verified};
 
 pub use fields::Fields;
 pub use sessions::{Asked, Inspected, Request, Sessions};
@@ -35,7 +35,7 @@ pub use visit::{RecordAddresses, Visit};
 #[derive(Clone, Debug)]
 pub enum Caller {
     /// By name and password: may have all that the user may have.
-    User(Arc<User>),
+    User(Arc<User>, Password),
     /// By access token: never more than that token.
     Bearer(Arc<Verified>),
     /// An OAuth client, for itself.
@@ -118,10 +118,16 @@ pub enum Refused {
     /// A token of another client.
     Foreign,
     Refresh(RefreshRefusal),
+    /// Too many refresh tokens from there were forged.
+    Forgeries(Duration),
     Full,
     Overtaken,
     /// The disk takes nothing at the moment.
     Unwritten,
+    /// The password cannot be sealed into tokens.
+    Unsealed(SealError),
+    /// The password that is sealed into the caller's token cannot be opened any more, or there is none.
+    NothingSealed,
     Mint(MintError),
 }
 

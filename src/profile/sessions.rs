@@ -21,8 +21,8 @@ use crate::metrics::{Event, Metrics, Step};
 use crate::muster::Muster;
 use crate::store::{Store, StoreError};
 use crate::token::{
-    Device, Pair, Policy, Presented, Presenter, Profile, Refreshing, Rotation, RotationRefusal, SETTLE, Scopes,
-    Session, SessionId, Subject, Timestamp, TokenError, opaque, refresh,
+    Device, Pair, Policy, Presented, Presenter, Profile, Refreshing, Rotation, RotationRefusal, SETTLE, Scopes, Sealed,
+    Sealing, Session, SessionId, Subject, Timestamp, TokenError, opaque, refresh,
 };
 
 pub use inspection::Inspected;
@@ -57,6 +57,8 @@ pub struct Sessions {
     pub clock: Arc<Clock>,
     pub muster: Muster,
     pub policy: Arc<Policy>,
+    /// With it, the user's own password goes into tokens, for the upstream.
+    pub sealing: Option<Arc<Sealing>>,
     pub record_addresses: RecordAddresses,
     /// Scopes that mean something here: what routes demand, and the API's own.
     pub known_scopes: Scopes,
@@ -100,7 +102,7 @@ impl Sessions {
             return Err(Refused::BeyondClient);
         }
         let parent = match caller {
-            Caller::User(_) | Caller::Client(_) => None,
+            Caller::User(..) | Caller::Client(_) => None,
             Caller::Bearer(token) => Some(self.store.find(token.session()).ok_or(Refused::Overtaken)?),
         };
         let ring = self.keys.ring();
@@ -141,7 +143,9 @@ impl Sessions {
             outlived: None,
             client: client.map(|client| Arc::clone(&client.id)),
         };
-        let pair = Pair::mint(&session, owner.person(), key, &self.policy).map_err(Refused::Mint)?;
+        let sealed = self.seal(caller, &session, now)?;
+        let minted = Pair::mint(&session, owner.person(), key, &self.policy, sealed.as_ref());
+        let pair = minted.map_err(Refused::Mint)?;
         let begun = session.clone();
         self.store.issue(session, &|subject, client| self.standing(subject, client), now).await.map_err(|error| {
             match error {
@@ -177,7 +181,7 @@ impl Sessions {
         visit: Visit<'_>,
     ) -> Result<Pair, Refused> {
         let refused = |refusal| Err(Refused::Refresh(refusal));
-        let Refreshing { id, issued_at } = match self.verify(profile, token, visit.now) {
+        let Refreshing { id, issued_at, sealed } = match self.verify(profile, token, visit.now) {
             Ok(refreshing) => refreshing,
             Err(error) => return refused(RefreshRefusal::Token(error)),
         };
@@ -230,11 +234,29 @@ impl Sessions {
         let Some(owner) = self.owner(&session.subject) else {
             return refused(RefreshRefusal::Disowned);
         };
+        let sealed = sealed.filter(|_| self.sealing.is_some());
         // Asked anew: a retry may have to repeat what another worker has signed with a newer ring.
         let ring = self.keys.ring();
         let key = ring.find(&session.kid).unwrap_or(&current);
         self.audit(&visit).refresh(&session);
-        Pair::mint(&session, owner.person(), key, &self.policy).map_err(Refused::Mint)
+        Pair::mint(&session, owner.person(), key, &self.policy, sealed.as_ref()).map_err(Refused::Mint)
+    }
+
+    /// The caller's password for the upstream, for the tokens of a session that begins. A client has none.
+    fn seal(&self, caller: &Caller, session: &Session, now: Timestamp) -> Result<Option<Sealed>, Refused> {
+        let Some(sealing) = &self.sealing else { return Ok(None) };
+        let seal = |password: &[u8]| {
+            sealing.seal(session.id, &session.subject, password, now).map(Some).map_err(Refused::Unsealed)
+        };
+        match caller {
+            Caller::User(_, password) => seal(password.as_bytes()),
+            Caller::Client(_) => Ok(None),
+            Caller::Bearer(token) => {
+                let sealed = token.sealed.as_ref();
+                let password = sealed.and_then(|sealed| sealing.open(sealed, token.session(), &token.subject));
+                seal(&password.ok_or(Refused::NothingSealed)?)
+            }
+        }
     }
 
     /// Counts how it went, and how long it took.

@@ -4,10 +4,10 @@
 //! same directory is not disturbed.
 //! Does not know: exit codes.
 
-use crate::account::{Directory, Found};
+use crate::account::{Directory, Found, Realm};
 use crate::clock;
 use crate::config::{Config, StoreKind};
-use crate::keys::{KeyError, KeyRing};
+use crate::keys::{KeyError, KeyRing, SealingKeys};
 use crate::store::Remembered;
 use crate::tls;
 
@@ -49,17 +49,43 @@ pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
         Err(joining @ KeyError::Joining { .. }) => notes.push(joining.to_string()),
         Err(error) => errors.push(error.into()),
     }
-    let path = &config.users.file;
-    match Directory::open(path) {
-        Ok((directory, _)) if directory.users().is_empty() && users_have_sessions => {
-            errors.push(StartError::SessionsWithoutUsers { path: path.clone() });
+    let mut anybody = false;
+    for realm in terms::realms(config) {
+        anybody |= realm.check.is_some();
+        for (path, form) in realm.files {
+            match Directory::open_as(&path, form, &Realm::prefix(&realm.name)) {
+                Ok((_, Found::Nothing)) if realm.check.is_some() => {
+                    notes.push(format!("{}: there is no such file; the upstream is asked", path.display()));
+                }
+                Ok((_, Found::Nothing)) => notes.push(format!(
+                    "{}: there is no such file, so nobody can sign in; `portcullis hash-password` makes the hash of a user",
+                    path.display()
+                )),
+                Ok((directory, Found::File)) => {
+                    anybody |= !directory.users().is_empty();
+                    notes.push(format!("{}: users: {}", path.display(), directory.users().len()));
+                }
+                Err(trouble) => {
+                    anybody = true;
+                    errors.push(StartError::Users { path, trouble });
+                }
+            }
         }
-        Ok((_, Found::Nothing)) => notes.push(format!(
-            "{}: there is no such file, so nobody can sign in; `portcullis hash-password` makes the hash of a user",
-            path.display()
-        )),
-        Ok((directory, Found::File)) => notes.push(format!("{}: users: {}", path.display(), directory.users().len())),
-        Err(trouble) => errors.push(StartError::Users { path: path.clone(), trouble }),
+    }
+    if users_have_sessions && !anybody {
+        errors.push(StartError::SessionsWithoutUsers { path: config.users.file.clone() });
+    }
+    if terms::seals(config) {
+        if let Err(error) = SealingKeys::open(&config.data_dir, terms::sealing_terms(config)) {
+            errors.push(error.into());
+        }
+        if config.users.check.is_none() && config.users.realms.iter().all(|realm| realm.check.is_none()) {
+            notes.push(
+                "users.check.path is not set: when the upstream takes a sealed password no more, its 401 is passed on and \
+                 the session lives"
+                    .into(),
+            );
+        }
     }
     for trust in terms::issuers(config) {
         match trust.check(&terms::jwks_bounds(config)) {

@@ -67,7 +67,7 @@ impl Keeper {
 }
 
 async fn keep(charter: &Charter, mut watches: Watches, snapshot_interval: Duration, stop: &CancellationToken) {
-    let mut files = interval(LOOK_AT_FILES_EVERY);
+    let (mut files, mut sealing_trouble) = (interval(LOOK_AT_FILES_EVERY), None);
     let (mut users, mut sweep, mut snapshot, mut mend) =
         (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(snapshot_interval), interval(MEND_EVERY));
     // The new segment is news enough to begin with.
@@ -79,7 +79,10 @@ async fn keep(charter: &Charter, mut watches: Watches, snapshot_interval: Durati
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = files.tick() => look_at_files(charter, &mut watches),
+            _ = files.tick() => {
+                look_at_files(charter, &mut watches);
+                tend_sealing(charter, &mut sealing_trouble);
+            }
             _ = users.tick() => look_at_users(charter).await,
             _ = sweep.tick() => charter.store.sweep(charter.clock.now()),
             _ = snapshot.tick() => {
@@ -97,7 +100,7 @@ async fn keep(charter: &Charter, mut watches: Watches, snapshot_interval: Durati
 
 /// What is to be done on a replica.
 async fn attend(charter: &Charter, mut watches: Watches, stop: &CancellationToken) {
-    let mut files = interval(LOOK_AT_FILES_EVERY);
+    let (mut files, mut sealing_trouble) = (interval(LOOK_AT_FILES_EVERY), None);
     let (mut users, mut sweep, mut freshness) =
         (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(LOOK_AT_FRESHNESS_EVERY));
     for interval in [&mut files, &mut users, &mut sweep, &mut freshness] {
@@ -107,7 +110,10 @@ async fn attend(charter: &Charter, mut watches: Watches, stop: &CancellationToke
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = files.tick() => look_at_files(charter, &mut watches),
+            _ = files.tick() => {
+                look_at_files(charter, &mut watches);
+                tend_sealing(charter, &mut sealing_trouble);
+            }
             // The primary sees the same file, and ends the sessions.
             _ = users.tick() => {
                 reload_users(charter);
@@ -195,6 +201,31 @@ fn look_at_keys(charter: &Charter, watch: Option<&mut Watch>) {
     }
 }
 
+/// The keys that seal passwords: ours to make, or another gate's to follow. What is wrong with them is told once.
+fn tend_sealing(charter: &Charter, trouble: &mut Option<String>) {
+    let Some(sealing) = &charter.sealing else { return };
+    let tended = if charter.store.is_replica() {
+        sealing.keys.look().map(|()| false)
+    } else {
+        sealing.keys.tend(charter.clock.now().as_secs())
+    };
+    match tended {
+        Ok(new) => {
+            *trouble = None;
+            if new {
+                info!(event = "key", "a new key seals passwords from now on; former ones open as long as needed");
+            }
+        }
+        Err(error) => {
+            let text = chain(&error).to_string();
+            if trouble.as_ref() != Some(&text) {
+                error!(error = text, "the keys that seal passwords cannot be kept; those known so far stay in force");
+            }
+            *trouble = Some(text);
+        }
+    }
+}
+
 fn what_it_does(state: State) -> &'static str {
     match state {
         State::Next => "the key verifies; it will sign",
@@ -211,15 +242,18 @@ async fn look_at_users(charter: &Charter) {
 
 /// Whether they have changed.
 fn reload_users(charter: &Charter) -> bool {
-    match charter.accounts.reload() {
-        Reload::Unchanged => return false,
-        Reload::Changed { new, .. } => {
-            info!(users = new.len(), "the users file has changed");
-            return true;
+    let mut changed = false;
+    for (file, reload) in charter.accounts.reload() {
+        match reload {
+            Reload::Unchanged => {}
+            Reload::Changed { new, .. } => {
+                info!(file = %file.display(), users = new.len(), "the users file has changed");
+                changed = true;
+            }
+            Reload::Kept(trouble) => warn!(file = %file.display(), "{trouble}; the users known so far stay in force"),
         }
-        Reload::Kept(trouble) => warn!("{trouble}; the users known so far stay in force"),
     }
-    false
+    changed
 }
 
 async fn reconcile(charter: &Charter) {

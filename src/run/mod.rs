@@ -23,20 +23,20 @@ use std::thread::JoinHandle;
 
 use tracing::{error, info, warn};
 
-use crate::account::{Accounts, Directory, Found};
+use crate::account::{Accounts, Directory, Form, Found, Realm, UpstreamCheck};
 use crate::admin::{Admin, Check, Stage, Status};
 use crate::clock::{self, Clock};
 use crate::config::{Config, StoreKind, UpstreamTrust};
 use crate::edge::{self, Crew, Redirect};
 use crate::gateway::{Charter, Gateway, Handover, Mapping, Routes};
 use crate::issuer::{Fetching, Issuers};
-use crate::keys::{KeyRing, Keys};
+use crate::keys::{KeyRing, Keys, SealingKeys};
 use crate::metrics::Metrics;
 use crate::muster::{Muster, Roll};
 use crate::profile::Sessions;
 use crate::store::Store;
 use crate::tls;
-use crate::token::Policy;
+use crate::token::{Policy, Sealing};
 use crate::upstream::{Renewing, Tls};
 
 pub use check::check;
@@ -74,6 +74,8 @@ struct Footing {
     accounts: Accounts,
     clock: Arc<Clock>,
     scribe: Scribe,
+    /// Where users' own passwords go into tokens.
+    sealing: Option<Arc<Sealing>>,
     /// What makes such a gate unready.
     check: Check,
 }
@@ -209,7 +211,7 @@ fn charter(
     certificates: Option<Check>,
     metrics: Arc<Metrics>,
 ) -> (Charter, Vec<Roll>, Scribe) {
-    let Footing { store, ring, accounts, clock, scribe, check } = footing;
+    let Footing { store, ring, accounts, clock, scribe, check, sealing } = footing;
     status.look_at([check].into_iter().chain(issuers_check(config, &issuers)).chain(certificates).collect());
     let handover = Handover::new(ring.fingerprint_key(), policy.leeway);
     let (keys, accounts) = (Arc::new(Keys::new(ring)), Arc::new(accounts));
@@ -223,19 +225,24 @@ fn charter(
         clock: Arc::clone(&clock),
         muster,
         policy: Arc::clone(&policy),
+        sealing: sealing.clone(),
         record_addresses: terms::record_addresses(config),
         known_scopes: terms::known_scopes(config, &routes),
         metrics: Arc::clone(&metrics),
     };
     let charter = Charter {
         clock,
+        realms: terms::realm_places(config),
         mapping: Mapping::new(&config.upstream.url.base, &config.routes.prefix, &config.routes.upstream_prefix),
         endpoints: terms::endpoints(config, &sessions.known_scopes),
         upstream_auth_paths: terms::upstream_auth_paths(config),
         smsgate: config.profiles.smsgate.enabled,
         cors: terms::cors(config),
         manner: terms::manner(config),
-        basic_auth: terms::basic_auth(config),
+        sunset: terms::sunset(config),
+        handing: terms::own_handing(config),
+        once: Arc::new(terms::once(config)),
+        sealing,
         trusted_proxies: config.server.trusted_proxies.clone(),
         bounds: terms::bounds(config),
         handover,
@@ -305,13 +312,15 @@ fn keys(config: &Config, sessions_exist: bool) -> Result<KeyRing, StartError> {
 
 fn accounts(config: &Config, users_have_sessions: bool) -> Result<Accounts, StartError> {
     let path = &config.users.file;
-    let (directory, found) =
-        Directory::open(path).map_err(|trouble| StartError::Users { path: path.clone(), trouble })?;
-    let accounts = Accounts::new(directory, terms::clients(config), terms::account_policy(config))?;
-    if users_have_sessions && accounts.users().is_empty() {
+    let realms = terms::realms(config).into_iter().map(realm).collect::<Result<Vec<_>, _>>()?;
+    let accounts = Accounts::new(realms, terms::clients(config), terms::account_policy(config))?;
+    let anybody = accounts
+        .realms()
+        .any(|realm| realm.asks_upstream() || realm.files().iter().any(|file| !file.users().is_empty()));
+    if users_have_sessions && !anybody {
         return Err(StartError::SessionsWithoutUsers { path: path.clone() });
     }
-    if (found == Found::Nothing || accounts.users().is_empty()) && accounts.clients().is_empty() {
+    if !anybody && accounts.clients().is_empty() {
         warn!(
             file = %path.display(),
             "nobody can sign in yet: put [[user]] entries with name, password_hash and scopes into the users file; \
@@ -319,6 +328,34 @@ fn accounts(config: &Config, users_have_sessions: bool) -> Result<Accounts, Star
         );
     }
     Ok(accounts)
+}
+
+/// The keys that seal passwords, if any route asks for that. One that `may_write` makes those that are not there.
+fn sealing(config: &Config, may_write: bool) -> Result<Option<Arc<Sealing>>, StartError> {
+    if !terms::seals(config) {
+        return Ok(None);
+    }
+    let keys = SealingKeys::open(&config.data_dir, terms::sealing_terms(config))?;
+    if may_write && keys.tend(clock::wall().as_secs())? {
+        info!(data_dir = %config.data_dir.display(), "made a key to seal passwords with");
+    }
+    let (issuer, upstream) = (config.token.issuer.clone(), terms::shown(&config.upstream.url));
+    Ok(Some(Arc::new(Sealing { keys, issuer, upstream })))
+}
+
+/// Opens the files of a realm. One that is missing is said, unless it is the users file of the default realm, without which
+/// others may do.
+fn realm(sources: terms::Sources) -> Result<Realm, StartError> {
+    let mut files = Vec::new();
+    for (path, form) in sources.files {
+        let opened = Directory::open_as(&path, form.clone(), &Realm::prefix(&sources.name));
+        let (directory, found) = opened.map_err(|trouble| StartError::Users { path: path.clone(), trouble })?;
+        if found == Found::Nothing && (matches!(form, Form::Htpasswd(_)) || !sources.name.is_empty()) {
+            warn!(file = %path.display(), "there is no such file yet; it is picked up without a restart");
+        }
+        files.push(directory);
+    }
+    Ok(Realm::new(&sources.name, files, sources.check.map(UpstreamCheck::new)))
 }
 
 fn say(notice: &dyn Display, warning: bool) {

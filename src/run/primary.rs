@@ -17,7 +17,7 @@ use crate::keys::KeyRing;
 use crate::store::{Health, Remembered, Store};
 use crate::token::Policy;
 
-use super::{Footing, Scribe, StartError, accounts, keys, say, terms};
+use super::{Footing, Scribe, StartError, accounts, keys, say, sealing, terms};
 
 /// Waits for another process to let go of the data directory.
 pub(super) fn prepare(config: &Config, policy: &Arc<Policy>, status: &Status) -> Result<Footing, StartError> {
@@ -31,13 +31,14 @@ pub(super) fn prepare(config: &Config, policy: &Arc<Policy>, status: &Status) ->
         KeyRing::admit(&config.data_dir, terms::key_source(config))?;
     }
     let ring = keys(config, sessions_exist)?;
+    let sealing = sealing(config, true)?;
     let accounts = accounts(config, remembered.knows_users())?;
     let (store, writer) = remembered.open(terms::fsync(config), terms::caps(config), Arc::clone(policy))?;
     let journal = thread::Builder::new().name("journal".into()).spawn(|| writer.run()).map_err(StartError::Threads)?;
     let store = Arc::new(store);
     let clock = Arc::new(Clock::starting_at(store.newest()));
     let check = check(&store);
-    Ok(Footing { store, ring, accounts, clock, check, scribe: Scribe::Writer { journal, _lock: lock } })
+    Ok(Footing { store, ring, accounts, clock, check, sealing, scribe: Scribe::Writer { journal, _lock: lock } })
 }
 
 fn check(store: &Arc<Store>) -> Check {

@@ -20,7 +20,7 @@ use crate::observe::chain;
 use crate::store::{FilesError, Follower, Freshness, Seen, Store};
 use crate::token::Policy;
 
-use super::{Footing, Scribe, StartError, accounts, keys};
+use super::{Footing, Scribe, StartError, accounts, keys, sealing};
 
 /// Waits for a primary to fill the data directory.
 pub(super) fn prepare(config: &Config, policy: &Arc<Policy>) -> Result<Footing, StartError> {
@@ -30,12 +30,13 @@ pub(super) fn prepare(config: &Config, policy: &Arc<Policy>) -> Result<Footing, 
     let ring = ring(config)?;
     // Nothing ends here because a user is missing.
     let accounts = accounts(config, false)?;
+    let sealing = sealing(config, false)?;
     let clock = Arc::new(Clock::starting_at(store.newest()));
     let store = Arc::new(store);
     let following =
         Following::start(follower, Arc::clone(&store), Arc::clone(&clock), config).map_err(StartError::Threads)?;
     let check = check(&store);
-    Ok(Footing { store, ring, accounts, clock, check, scribe: Scribe::Follower(following) })
+    Ok(Footing { store, ring, accounts, clock, check, sealing, scribe: Scribe::Follower(following) })
 }
 
 /// As if there were sessions: the primary makes the keys, and does so before its first segment. One that has joined the

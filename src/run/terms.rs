@@ -3,24 +3,25 @@
 //! Guarantees: rooms get their own small values and never the configuration as a whole.
 //! Does not know: anything but shapes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use http::header::HeaderValue;
 use zeroize::Zeroizing;
 
-use crate::account::{AccountPolicy, Allowance, BasicPolicy, Client, Clients, GuessPolicy, PasswordPolicy};
+use crate::account::{
+    AccountPolicy, Allowance, BasicPolicy, CheckTerms, Client, Clients, Form, GuessPolicy, PasswordPolicy, basic,
+};
 use crate::config::{self, Config};
 use crate::edge::{Deadlines, Reserves, Shift};
 use crate::gateway::{
-    AccessLog, Bounds, Cors, Demand, Endpoints, FURTHER_SCOPES, FormPaths, KEYS, Manner, OauthPaths, Routes, Rule,
-    smsgate_rules,
+    AccessLog, BasicUse, Bounds, Cors, Demand, Endpoints, FURTHER_SCOPES, FormPaths, Handing, Handling, KEYS, Manner,
+    OauthPaths, Once, OncePolicy, RealmPlace, RealmPlaces, Routes, Rule, Sunset, smsgate_rules,
 };
 use crate::issuer;
-use crate::keys::{GivenKey, KeySource, Watch};
+use crate::keys::{GivenKey, KeySource, SealingTerms, Watch};
 use crate::profile::RecordAddresses;
 use crate::profile::oauth::{Metadata, Places};
 use crate::store::{Caps, Fsync};
@@ -120,6 +121,55 @@ pub(super) fn key_watch(config: &Config) -> Option<Watch> {
     }
 }
 
+/// Where the users of a realm are known.
+pub(super) struct Sources {
+    /// Nothing for the default one.
+    pub(super) name: String,
+    pub(super) files: Vec<(PathBuf, Form)>,
+    pub(super) check: Option<CheckTerms>,
+}
+
+/// The default realm, then the others in the order of the file.
+pub(super) fn realms(config: &Config) -> Vec<Sources> {
+    let users = &config.users;
+    let files = |file: Option<&PathBuf>, htpasswd: Option<&config::Htpasswd>| {
+        let users = file.map(|file| (file.clone(), Form::Users));
+        let htpasswd = htpasswd.map(|it| (it.file.clone(), Form::Htpasswd(Scopes::new(&it.scopes))));
+        users.into_iter().chain(htpasswd).collect()
+    };
+    let check = |check: &config::Check| CheckTerms {
+        host: config.upstream.url.host.clone(),
+        port: config.upstream.url.port,
+        target: format!("{}{}", config.upstream.url.base, check.target),
+        method: check.method.clone(),
+        accepted: check.accepted.clone(),
+        refused: check.refused.clone(),
+        timeout: users.check_timeout,
+        parallel: users.check_parallel,
+        queue: users.check_queue,
+        scopes: Scopes::new(&check.scopes),
+    };
+    let default = Sources {
+        name: String::new(),
+        files: files(Some(&users.file), users.htpasswd.as_ref()),
+        check: users.check.as_ref().map(check),
+    };
+    let others = users.realms.iter().map(|realm| Sources {
+        name: realm.name.clone(),
+        files: files(realm.file.as_ref(), realm.htpasswd.as_ref()),
+        check: realm.check.as_ref().map(check),
+    });
+    [default].into_iter().chain(others).collect()
+}
+
+pub(super) fn realm_places(config: &Config) -> RealmPlaces {
+    let place = |place: &config::RealmPlace| match place {
+        config::RealmPlace::Host(host) => RealmPlace::Host(host.clone()),
+        config::RealmPlace::Prefix(prefix) => RealmPlace::Prefix(prefix.clone()),
+    };
+    RealmPlaces::new(config.users.realms.iter().map(|realm| (realm.name.clone(), place(&realm.place))).collect())
+}
+
 pub(super) fn account_policy(config: &Config) -> AccountPolicy {
     let (limits, signin) = (&config.limits, &config.limits.signin);
     AccountPolicy {
@@ -145,6 +195,7 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
     let own = written.into_iter().map(|rule| Rule {
         path: rule.path.clone(),
         methods: rule.methods.clone().unwrap_or_default(),
+        handling: Handling { credentials: rule.credentials.map(|mode| handing(config, mode)), once: rule.once.clone() },
         demand: match &rule.demand {
             config::Demand::Scope(scope) => Demand::Scope(scope.as_str().into()),
             config::Demand::Role(role) => Demand::Role(role.as_str().into()),
@@ -252,8 +303,59 @@ pub(super) fn upstream_auth_paths(config: &Config) -> Vec<String> {
     }
 }
 
-pub(super) fn basic_auth(config: &Config) -> bool {
-    config.routes.basic_auth == config::BasicAuth::Allow
+/// Passwords on routes, and where tokens are to be had instead.
+pub(super) fn sunset(config: &Config) -> Sunset {
+    let (routes, profiles) = (&config.routes, &config.profiles);
+    let rule = match (routes.basic_auth, routes.basic_auth_since) {
+        (config::BasicAuth::Allow, _) => BasicUse::Allow,
+        (config::BasicAuth::Warn, Some(since)) => BasicUse::Warn { since, until: routes.basic_auth_until },
+        // A warning without its day is a mistake of the configuration.
+        (config::BasicAuth::Warn, None) | (config::BasicAuth::Deny, _) => BasicUse::Deny,
+    };
+    let way_out = if profiles.smsgate.enabled {
+        format!("POST {}/auth/token", routes.prefix)
+    } else if profiles.form.enabled {
+        format!("POST {}", profiles.form.login_path)
+    } else {
+        format!("POST {}", profiles.oauth.token_path)
+    };
+    Sunset::new(rule, &way_out)
+}
+
+/// What the gate itself sees to; `None` where one rule for all is the upstream room's to apply.
+pub(super) fn own_handing(config: &Config) -> Option<Handing> {
+    let mode = config.upstream.credentials;
+    let differ =
+        mode == config::Credentials::Sealed || config.routes.rules.iter().any(|rule| rule.credentials.is_some());
+    differ.then(|| handing(config, mode))
+}
+
+fn handing(config: &Config, mode: config::Credentials) -> Handing {
+    match mode {
+        config::Credentials::Strip => Handing::Nothing,
+        config::Credentials::Bearer => Handing::Token,
+        config::Credentials::Basic => account(config).map_or(Handing::Nothing, Handing::Account),
+        config::Credentials::Sealed => Handing::Own,
+    }
+}
+
+fn account(config: &Config) -> Option<HeaderValue> {
+    config.upstream.account.as_ref().map(|account| basic(&account.username, account.password.expose()))
+}
+
+/// Whether any route has the user's own password.
+pub(super) fn seals(config: &Config) -> bool {
+    let sealed = Some(config::Credentials::Sealed);
+    Some(config.upstream.credentials) == sealed || config.routes.rules.iter().any(|rule| rule.credentials == sealed)
+}
+
+pub(super) fn sealing_terms(config: &Config) -> SealingTerms {
+    // No token outlives its session.
+    SealingTerms { rotation: config.upstream.sealing_rotation, keep: config.token.session_ttl + config.token.leeway }
+}
+
+pub(super) fn once(config: &Config) -> Once {
+    Once::new(OncePolicy { window: config.limits.once_window, capacity: config.limits.once_entries })
 }
 
 pub(super) fn record_addresses(config: &Config) -> RecordAddresses {
@@ -394,10 +496,11 @@ pub(super) fn upstream(config: &Config, tls: Option<Tls>) -> Terms {
         dial: Dial { address: Address { host: upstream.url.host.clone(), port: upstream.url.port }, tls },
         // It was read as the authority of a URL, all of which a header can hold.
         host: upstream.host.as_ref().and_then(|host| HeaderValue::try_from(host).ok()),
-        authorization: match &upstream.credentials {
-            config::Credentials::Strip => Authorization::Remove,
-            config::Credentials::Bearer => Authorization::Keep,
-            config::Credentials::Basic { username, password } => Authorization::Replace(basic(username, password)),
+        authorization: match (own_handing(config), upstream.credentials) {
+            // Whatever stands there then was put there by the gate.
+            (Some(_), _) | (None, config::Credentials::Bearer) => Authorization::Keep,
+            (None, config::Credentials::Strip | config::Credentials::Sealed) => Authorization::Remove,
+            (None, config::Credentials::Basic) => account(config).map_or(Authorization::Remove, Authorization::Replace),
         },
         connect_timeout: upstream.connect_timeout,
         first_byte_timeout: upstream.first_byte_timeout,
@@ -425,15 +528,6 @@ pub(super) fn primary(config: &Config) -> Option<Terms> {
     }
 }
 
-fn basic(username: &str, password: &config::Secret) -> HeaderValue {
-    let plain = Zeroizing::new([username.as_bytes(), b":", password.expose()].concat());
-    // Base64 is always a valid header value.
-    let mut value =
-        HeaderValue::try_from(format!("Basic {}", STANDARD.encode(&*plain))).unwrap_or(HeaderValue::from_static(""));
-    value.set_sensitive(true);
-    value
-}
-
 /// An upstream as a log may show it.
 pub(super) fn shown(url: &config::Origin) -> String {
     format!("http://{}:{}{}", url.host, url.port, url.base)
@@ -445,7 +539,7 @@ mod tests {
 
     fn rule(methods: &[Method], path: &str, demand: config::Demand) -> config::RouteRule {
         let methods = (!methods.is_empty()).then(|| methods.to_vec());
-        config::RouteRule { path: path.into(), methods, demand }
+        config::RouteRule { path: path.into(), methods, demand, credentials: None, once: Vec::new() }
     }
 
     fn scope(name: &str) -> config::Demand {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::keys::{KeyRing, SigningKey};
 
 use super::envelope::{self, Envelope, MintError, REFRESH_TYPE};
-use super::{Policy, Scopes, Session, SessionId, Subject, Timestamp, TokenError, TokenId, TokenKind};
+use super::{Policy, Scopes, Sealed, Session, SessionId, Subject, Timestamp, TokenError, TokenId, TokenKind};
 
 /// What the users file says of a person beyond name and scopes.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,8 @@ struct Written<'a> {
     email: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     roles: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sealed: Option<&'a Sealed>,
     #[serde(flatten)]
     claims: Option<&'a serde_json::Map<String, serde_json::Value>>,
 }
@@ -71,6 +73,8 @@ struct Read<'a> {
     scopes: Scopes,
     #[serde(default)]
     roles: Vec<String>,
+    #[serde(default)]
+    sealed: Option<Sealed>,
 }
 
 /// What an authentic, current access token says. Whether its session was ended since is asked separately.
@@ -85,6 +89,8 @@ pub struct Verified {
     pub issued_at: Timestamp,
     pub not_before: Timestamp,
     pub expires_at: Timestamp,
+    /// The user's password for the upstream.
+    pub sealed: Option<Sealed>,
 }
 
 impl Verified {
@@ -108,7 +114,13 @@ impl Verified {
 ///
 /// # Errors
 /// When the key cannot sign or the claims cannot be written; see [`MintError`].
-pub fn mint(session: &Session, person: Person<'_>, key: &SigningKey, policy: &Policy) -> Result<String, MintError> {
+pub fn mint(
+    session: &Session,
+    person: Person<'_>,
+    key: &SigningKey,
+    policy: &Policy,
+    sealed: Option<&Sealed>,
+) -> Result<String, MintError> {
     let issued_at = session.rotated_at.as_secs();
     let id = TokenId { session: session.id, generation: session.generation, kind: TokenKind::Access };
     let claims = Written {
@@ -126,6 +138,7 @@ pub fn mint(session: &Session, person: Person<'_>, key: &SigningKey, policy: &Po
         client_id: session.client.as_deref(),
         email: person.email,
         roles: person.roles,
+        sealed,
         claims: person.claims,
     };
     envelope::seal(key.algorithm(), &policy.access_type, key.kid(), &claims, |message| key.sign(message))
@@ -163,6 +176,7 @@ pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> R
         issued_at: Timestamp::from_secs(claims.iat),
         not_before: Timestamp::from_secs(claims.nbf),
         expires_at: Timestamp::from_secs(claims.exp),
+        sealed: claims.sealed,
     };
     verified.check_time(now, policy)?;
     if verified.issued_at > now + policy.leeway {

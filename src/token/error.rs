@@ -41,6 +41,14 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Whether nobody has issued what was presented: neither an old token nor one of the other kind.
+    pub fn is_forgery(&self) -> bool {
+        !matches!(
+            self,
+            Self::Expired | Self::NotYetValid | Self::IssuedInFuture | Self::RefreshPresented | Self::AccessPresented
+        )
+    }
+
     pub fn reason(&self) -> &'static str {
         match self {
             Self::TooLong => "token_too_long",

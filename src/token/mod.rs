@@ -16,6 +16,7 @@ mod policy;
 pub mod refresh;
 mod restoration;
 mod scope;
+mod sealed;
 mod sender;
 mod session;
 mod time;
@@ -31,6 +32,7 @@ pub use policy::{AccessOverlap, Lifetimes, OnReuse, Policy};
 pub use refresh::Refreshing;
 pub use restoration::{Restoration, Restorations};
 pub use scope::{ALL_ANY, SESSIONS_ADMIN, Scopes, TOKENS_MANAGE, TOKENS_REFRESH};
+pub use sealed::{MAX_SEALED_PASSWORD, SealError, Sealed, Sealing};
 pub use sender::Sender;
 pub use session::{
     AccessStanding, CredentialVersion, Device, Presented, Presenter, Profile, Rotation, RotationRefusal, SETTLE,

@@ -5,8 +5,8 @@
 //! spelling; it holds 256 bits that nobody can guess.
 //! Does not know: whether the session still exists. The store does.
 //!
-//! Body: version (1 byte), session (12), generation (4), issued at and expires at (8 each, seconds); as base64url without
-//! padding, with the refresh key's signature behind it. All numbers are big-endian.
+//! Body: version (1 byte), session (12), generation (4), issued at and expires at (8 each, seconds), and from version 2 on
+//! a sealed password; as base64url without padding, with the refresh key's signature behind it. All numbers are big-endian.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,12 +14,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::keys::{KeyRing, SigningKey};
 
 use super::envelope::MintError;
-use super::{Refreshing, Session, SessionId, Timestamp, TokenError, TokenId, TokenKind};
+use super::{Refreshing, Sealed, Session, SessionId, Timestamp, TokenError, TokenId, TokenKind};
 
 const VERSION: u8 = 1;
+/// With a sealed password behind the rest.
+const SEALED_VERSION: u8 = 2;
 const BODY: usize = 1 + SessionId::BYTES + 4 + 8 + 8;
-/// No padding is missing: the body is a multiple of three bytes long.
-const BODY_TEXT: usize = BODY / 3 * 4;
+/// Of HMAC-SHA256, as base64url.
+const SIGNATURE_TEXT: usize = 43;
+/// Room for any sealed password.
+const LONGEST_BODY_TEXT: usize = 2048;
 /// What is signed begins with this, so that it can never be the beginning of a JWT, which the same key signs.
 const PURPOSE: &[u8] = b"\0portcullis opaque refresh token\0";
 
@@ -27,13 +31,15 @@ const PURPOSE: &[u8] = b"\0portcullis opaque refresh token\0";
 ///
 /// # Errors
 /// When the key cannot sign; see [`MintError`].
-pub fn mint(session: &Session, key: &SigningKey) -> Result<String, MintError> {
-    let mut body = Vec::with_capacity(BODY);
-    body.push(VERSION);
+pub fn mint(session: &Session, key: &SigningKey, sealed: Option<&Sealed>) -> Result<String, MintError> {
+    let sealed = sealed.map_or(&[][..], Sealed::as_bytes);
+    let mut body = Vec::with_capacity(BODY + sealed.len());
+    body.push(if sealed.is_empty() { VERSION } else { SEALED_VERSION });
     body.extend(session.id.as_bytes());
     body.extend(session.generation.to_be_bytes());
     body.extend(session.rotated_at.as_secs().to_be_bytes());
     body.extend(session.idle_expires_at.as_secs().to_be_bytes());
+    body.extend_from_slice(sealed);
     let signature = key.sign_refresh(&message(&body))?;
     Ok(URL_SAFE_NO_PAD.encode(body) + &signature)
 }
@@ -43,25 +49,28 @@ pub fn mint(session: &Session, key: &SigningKey) -> Result<String, MintError> {
 /// # Errors
 /// The first check that failed.
 pub fn verify(token: &str, ring: &KeyRing, now: Timestamp) -> Result<Refreshing, TokenError> {
-    let (body, signature) = token.split_at_checked(BODY_TEXT).ok_or(TokenError::Malformed)?;
-    let mut bytes = [0; BODY];
-    match URL_SAFE_NO_PAD.decode_slice(body, &mut bytes) {
-        Ok(BODY) if bytes[0] == VERSION => {}
+    let end = token.len().checked_sub(SIGNATURE_TEXT).filter(|end| *end <= LONGEST_BODY_TEXT);
+    let (body, signature) = end.and_then(|end| token.split_at_checked(end)).ok_or(TokenError::Malformed)?;
+    let bytes = URL_SAFE_NO_PAD.decode(body).map_err(|_| TokenError::Malformed)?;
+    let (fixed, sealed) = bytes.split_first_chunk::<BODY>().ok_or(TokenError::Malformed)?;
+    let sealed = match (fixed[0], sealed) {
+        (VERSION, []) => None,
+        (SEALED_VERSION, sealed) => Some(Sealed::from_bytes(sealed).ok_or(TokenError::Malformed)?),
         _ => return Err(TokenError::Malformed),
-    }
+    };
     // A ring holds a few keys, and a name of one in the token would be the only thing in it that a client could read.
     let message = message(&bytes);
     if !ring.iter().any(|(key, _)| key.verify_refresh(&message, signature)) {
         return Err(TokenError::Signature);
     }
-    let mut rest = &bytes[1..];
+    let mut rest = &fixed[1..];
     let session = SessionId::from_bytes(take(&mut rest));
     let generation = u32::from_be_bytes(take(&mut rest));
     let [issued_at, expires_at] = [take(&mut rest), take(&mut rest)].map(u64::from_be_bytes).map(Timestamp::from_secs);
     if now >= expires_at {
         return Err(TokenError::Expired);
     }
-    Ok(Refreshing { id: TokenId { session, generation, kind: TokenKind::Refresh }, issued_at })
+    Ok(Refreshing { id: TokenId { session, generation, kind: TokenKind::Refresh }, issued_at, sealed })
 }
 
 fn message(body: &[u8]) -> Vec<u8> {
@@ -94,7 +103,7 @@ mod tests {
     fn token(ring: &KeyRing) -> String {
         let mut session = session(7, "anna", T0, &policy());
         (session.generation, session.profile) = (3, Profile::Form);
-        mint(&session, ring.current()).unwrap()
+        mint(&session, ring.current(), None).unwrap()
     }
 
     #[test]
@@ -104,7 +113,7 @@ mod tests {
         let session = session(7, "anna", T0, &policy()).id;
         let id = TokenId { session, generation: 3, kind: TokenKind::Refresh };
         let end = T0 + policy().smsgate.refresh_ttl;
-        assert_eq!(verify(&token, &ring, T0).unwrap(), Refreshing { id, issued_at: T0 });
+        assert_eq!(verify(&token, &ring, T0).unwrap(), Refreshing { id, issued_at: T0, sealed: None });
         assert!(matches!(verify(&token, &ring, end), Err(TokenError::Expired)));
     }
 

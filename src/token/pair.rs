@@ -7,7 +7,7 @@
 use crate::keys::SigningKey;
 
 use super::envelope::MintError;
-use super::{Person, Policy, Profile, Scopes, Session, Timestamp, TokenId, TokenKind, access, opaque, refresh};
+use super::{Person, Policy, Profile, Scopes, Sealed, Session, Timestamp, TokenId, TokenKind, access, opaque, refresh};
 
 /// An access token and the refresh token that belongs to it.
 pub struct Pair {
@@ -23,15 +23,23 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// With the password that was `sealed` for the session in both of them, if one was.
+    ///
     /// # Errors
     /// When the key cannot sign or the claims cannot be written.
-    pub fn mint(session: &Session, person: Person<'_>, key: &SigningKey, policy: &Policy) -> Result<Self, MintError> {
+    pub fn mint(
+        session: &Session,
+        person: Person<'_>,
+        key: &SigningKey,
+        policy: &Policy,
+        sealed: Option<&Sealed>,
+    ) -> Result<Self, MintError> {
         Ok(Self {
             id: TokenId { session: session.id, generation: session.generation, kind: TokenKind::Access },
-            access_token: access::mint(session, person, key, policy)?,
+            access_token: access::mint(session, person, key, policy, sealed)?,
             refresh_token: match session.profile {
-                Profile::Smsgate => refresh::mint(session, key, policy)?,
-                Profile::Form | Profile::Oauth => opaque::mint(session, key)?,
+                Profile::Smsgate => refresh::mint(session, key, policy, sealed)?,
+                Profile::Form | Profile::Oauth => opaque::mint(session, key, sealed)?,
             },
             expires_at: Timestamp::from_secs(session.access_expires_at().as_secs()),
             refresh_expires_at: session.idle_expires_at,

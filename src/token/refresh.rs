@@ -12,7 +12,7 @@ use crate::keys::{Algorithm, KeyRing, SigningKey};
 
 use super::envelope::{self, Envelope, MintError, REFRESH_TYPE};
 use super::scope::TOKENS_REFRESH;
-use super::{Policy, Scopes, Session, Timestamp, TokenError, TokenId, TokenKind};
+use super::{Policy, Scopes, Sealed, Session, Timestamp, TokenError, TokenId, TokenKind};
 
 #[derive(Serialize)]
 struct Written<'a> {
@@ -26,6 +26,8 @@ struct Written<'a> {
     sid: String,
     scopes: [&'static str; 1],
     original_scopes: &'a Scopes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sealed: Option<&'a Sealed>,
 }
 
 #[derive(Deserialize)]
@@ -36,21 +38,30 @@ struct Read<'a> {
     exp: u64,
     #[serde(borrow)]
     jti: Cow<'a, str>,
+    #[serde(default)]
+    sealed: Option<Sealed>,
 }
 
 /// What an authentic refresh token says that has not expired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refreshing {
     pub id: TokenId,
     /// A whole second.
     pub issued_at: Timestamp,
+    /// What its successor carries on.
+    pub sealed: Option<Sealed>,
 }
 
 /// The refresh token of the session's current generation.
 ///
 /// # Errors
 /// When the key cannot sign; see [`MintError`].
-pub fn mint(session: &Session, key: &SigningKey, policy: &Policy) -> Result<String, MintError> {
+pub fn mint(
+    session: &Session,
+    key: &SigningKey,
+    policy: &Policy,
+    sealed: Option<&Sealed>,
+) -> Result<String, MintError> {
     let id = TokenId { session: session.id, generation: session.generation, kind: TokenKind::Refresh };
     let claims = Written {
         iss: &policy.issuer,
@@ -62,6 +73,7 @@ pub fn mint(session: &Session, key: &SigningKey, policy: &Policy) -> Result<Stri
         sid: session.id.to_string(),
         scopes: [TOKENS_REFRESH],
         original_scopes: &session.scopes,
+        sealed,
     };
     envelope::seal(Algorithm::HS256, REFRESH_TYPE, key.kid(), &claims, |message| key.sign_refresh(message))
 }
@@ -89,5 +101,5 @@ pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> R
     if id.kind != TokenKind::Refresh {
         return Err(TokenError::Kind);
     }
-    Ok(Refreshing { id, issued_at: Timestamp::from_secs(claims.iat) })
+    Ok(Refreshing { id, issued_at: Timestamp::from_secs(claims.iat), sealed: claims.sealed })
 }

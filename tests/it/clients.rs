@@ -47,6 +47,13 @@ fn drive(gate: &Gate, url: &str, program: &str, script: Option<&str>, told: &[(&
     no_secrets(gate);
 }
 
+/// Runs the vendor's Python client as a user of its own.
+#[track_caller]
+pub(crate) fn drive_python(gate: &Gate, program: &str, name: &str, password: &str) {
+    let told = [("GATE_USER", name), ("GATE_PASSWORD", password)];
+    drive(gate, &format!("http://{}/3rdparty/v1", gate.address), program, Some("python/vendor_sync.py"), &told);
+}
+
 #[track_caller]
 fn no_secrets(gate: &Gate) {
     for line in gate.whole_log() {
@@ -59,7 +66,7 @@ fn root() -> PathBuf {
 }
 
 /// What `tests/clients/prepare.sh` has made of a part.
-fn prepared(part: &str) -> String {
+pub(crate) fn prepared(part: &str) -> String {
     let stamp = root().join(Path::new("target/clients").join(part)).with_extension("ok");
     fs::read_to_string(stamp).unwrap().trim().to_owned()
 }

@@ -19,6 +19,7 @@ mod input;
 mod issuers;
 mod keys;
 mod kubernetes;
+mod legacy;
 mod metrics;
 mod oauth;
 mod paths;

@@ -19,9 +19,7 @@ fn secrets_of_digits_stay_text() {
         ("PORTCULLIS_UPSTREAM__USERNAME", "007"),
         ("PORTCULLIS_UPSTREAM__PASSWORD", " true "),
     ];
-    let Credentials::Basic { username, password } = layers("", &account, &[]).unwrap().upstream.credentials else {
-        panic!("no account");
-    };
+    let Account { username, password } = layers("", &account, &[]).unwrap().upstream.account.unwrap();
     assert_eq!((username.as_str(), password.expose()), ("007", &b" true "[..]));
 }
 

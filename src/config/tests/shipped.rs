@@ -14,8 +14,10 @@ fn uncommented() -> String {
     let is_example = |line: &str| {
         let word = line.split(' ').next().unwrap_or_default();
         let key = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        matches!(line, "[[route]]" | "[[client]]" | "[[issuer]]" | "[[token.keys]]" | "[[tls.certificates]]")
-            || (key && line[word.len()..].starts_with(" = "))
+        matches!(
+            line,
+            "[[route]]" | "[[realm]]" | "[[client]]" | "[[issuer]]" | "[[token.keys]]" | "[[tls.certificates]]"
+        ) || (key && line[word.len()..].starts_with(" = "))
     };
     let lines = SHIPPED.lines().map(|line| line.strip_prefix("# ").filter(|line| is_example(line)).unwrap_or(line));
     lines.collect::<Vec<_>>().join("\n")
@@ -69,7 +71,10 @@ fn every_example_in_the_shipped_file_is_a_key() {
 
     // What follows are clients with secrets that nobody has.
     let at = |table: &str| uncommented.find(&format!("\n[[{table}]]")).unwrap();
-    let issuers = &uncommented[at("issuer")..at("client")];
+    let realms = right(&uncommented[at("realm")..at("client")]).users.realms;
+    assert_eq!(realms.len(), 2);
+
+    let issuers = &uncommented[at("issuer")..at("realm")];
     let issuers = right(issuers).issuers;
     assert_eq!(issuers.len(), 2);
     assert_eq!(issuers[0].scopes.as_ref().map(|scopes| scopes.len()), Some(2));

@@ -117,6 +117,35 @@ const WRONG: &[(&str, &str)] = &[
         "upstream.host = 'https://a'",
         "config.toml:1:17: upstream.host: must be a host, with or without a port, such as `api.example.com`",
     ),
+    (
+        "[[route]]\npath = '/a'\naccess = 'public'\ncredentials = 'sealed'",
+        "config.toml:4:15: route.0.credentials: has no meaning where nobody is asked who they are",
+    ),
+    ("[[route]]\npath = '/a'\nscope = 'a'\nonce = ['body:id']", "config.toml:4:9: route.0.once: `body:id` is not"),
+    ("routes.basic_auth = 'warn'", "config.toml:1:21: routes.basic_auth: \"warn\" needs routes.basic_auth_since"),
+    ("routes.basic_auth_since = '2026-12-01'", "config.toml:1:27: routes.basic_auth_since: is used only with"),
+    (
+        "[routes]\nbasic_auth = 'warn'\nbasic_auth_since = '2026-12'",
+        "config.toml:3:20: routes.basic_auth_since: `2026-12` is not a day",
+    ),
+    (
+        "[routes]\nbasic_auth = 'warn'\nbasic_auth_since = '2026-12-01'\nbasic_auth_until = '2026-11-30'",
+        "config.toml:4:20: routes.basic_auth_until: is before routes.basic_auth_since",
+    ),
+    // Sources of users.
+    ("users.check.path = 'messages'", "config.toml:1:20: users.check.path: must be a path that begins with one `/`"),
+    ("users.check.accepted = ['2x']", "config.toml:1:25: users.check.accepted: `2x` is neither a status"),
+    (
+        "[users.check]\naccepted = ['200', '401']",
+        "config.toml:2:12: users.check.accepted: has a status that means a right password too",
+    ),
+    ("users.check.refused = []", "config.toml:1:23: users.check.refused: must not be empty"),
+    ("[[realm]]\nname = 'client'\nhost = 'a'\ncheck_path = '/'", "config.toml:2:8: realm.0.name: `client` is what"),
+    ("[[realm]]\nname = 'a'\nhost = 'a'", "config.toml:1:1: realm.0: has no users: it needs users_file"),
+    (
+        "[[realm]]\nname = 'a'\nhost = 'a'\nprefix = '/b'\ncheck_path = '/'",
+        "config.toml:1:1: realm.0: needs one of host and prefix, and not both",
+    ),
     // Other issuers.
     ("issuer = 'a'", "config.toml:1:10: issuer: must be tables: write `[[issuer]]` and the keys of each below it"),
     ("[[issuer]]\njwks_file='f'\naudience=['a']\nalgorithms=['RS256']", "config.toml:1:1: issuer.0: lacks an issuer"),

@@ -12,7 +12,7 @@ use http::{Method, Request};
 use hyper::body::Incoming;
 
 use crate::profile::form::{self, Call, Carrier};
-use crate::profile::{Aside, Fields, RefreshRefusal, Refused, Reply};
+use crate::profile::{Aside, Caller, Fields, RefreshRefusal, Refused, Reply};
 use crate::token::TokenError;
 use crate::upstream::headers::Forwarded;
 
@@ -20,7 +20,7 @@ use super::super::judge::sign_in_refusal;
 use super::super::mapping::strip_prefix_loosely;
 use super::super::{Charter, Refusal, Visitor, body};
 use super::cookie;
-use super::visit;
+use super::{renewed, visit};
 
 /// Where this dialect's endpoints lie.
 pub struct FormPaths {
@@ -92,14 +92,16 @@ pub(super) async fn answer(
     let reply = match call {
         Call::Login => {
             let login = fields.login().map_err(Refusal::Profile)?;
-            let signed_in = charter.accounts.sign_in(&login.credentials, visitor.address, visitor.now).await;
-            form::login(sessions, signed_in.map_err(sign_in_refusal)?, login.device, carrier, visit).await
+            let credentials = charter.accounts.within(visitor.realm, login.credentials);
+            let signed_in = charter.accounts.sign_in(&credentials, visitor.address, visitor.now).await;
+            let caller = Caller::User(signed_in.map_err(sign_in_refusal)?, credentials.password);
+            form::login(sessions, &caller, login.device, carrier, visit).await
         }
         Call::Refresh => {
             // A browser lets go of a cookie whose time is over: none is as good as an expired one.
             let gone = || Refusal::Profile(Refused::Refresh(RefreshRefusal::Token(TokenError::Expired)));
             let token = presented(&parts.headers, &fields, cookie)?.ok_or_else(gone)?;
-            form::refresh(sessions, token, carrier, visit).await
+            renewed(charter, visitor, form::refresh(sessions, token, carrier, visit)).await
         }
         Call::Logout => {
             let token = presented(&parts.headers, &fields, cookie)?.unwrap_or_default();

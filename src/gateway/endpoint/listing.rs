@@ -67,7 +67,7 @@ pub(super) async fn answer(
 fn own(caller: &Caller) -> Option<SessionId> {
     match caller {
         Caller::Bearer(token) => Some(token.session()),
-        Caller::User(_) | Caller::Client(_) => None,
+        Caller::User(..) | Caller::Client(_) => None,
     }
 }
 
@@ -75,7 +75,7 @@ fn own(caller: &Caller) -> Option<SessionId> {
 fn only(caller: &Caller) -> Option<SessionId> {
     match caller {
         Caller::Bearer(token) if !token.scopes.satisfy(TOKENS_MANAGE) => Some(token.session()),
-        Caller::Bearer(_) | Caller::User(_) | Caller::Client(_) => None,
+        Caller::Bearer(_) | Caller::User(..) | Caller::Client(_) => None,
     }
 }
 

@@ -15,8 +15,9 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT}
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
+use crate::account::RetryAfter;
 use crate::profile::listing::Call;
-use crate::profile::{Caller, Content, Miss, Reply, Visit};
+use crate::profile::{Caller, Content, Miss, RefreshRefusal, Refused, Reply, Visit};
 use crate::token::Subject;
 use crate::upstream::Answer;
 use crate::upstream::headers::Forwarded;
@@ -108,14 +109,32 @@ pub(super) async fn answer(
     Ok(response)
 }
 
+/// Renews with a refresh token, which is a secret like any other: an address that forges many is not heard for a while. One
+/// that was good once costs nothing, as clients try theirs before they sign in again.
+async fn renewed(
+    charter: &Charter,
+    visitor: &Visitor,
+    renewal: impl Future<Output = Result<Reply, Refused>>,
+) -> Result<Reply, Refused> {
+    let guesses = charter.accounts.guesses();
+    guesses.check_token(visitor.address, visitor.now).map_err(|RetryAfter(wait)| Refused::Forgeries(wait))?;
+    let reply = renewal.await;
+    if let Err(Refused::Refresh(RefreshRefusal::Token(error))) = &reply
+        && error.is_forgery()
+    {
+        guesses.forged(visitor.address, visitor.now);
+    }
+    reply
+}
+
 fn visit<'a>(headers: &'a HeaderMap, visitor: &Visitor, request_id: &'a str) -> Visit<'a> {
-    let Visitor { address, arrived_at, now, secure: _ } = *visitor;
+    let Visitor { address, arrived_at, now, .. } = *visitor;
     Visit { address, agent: headers.get(USER_AGENT).map(HeaderValue::as_bytes), request_id, arrived_at, now }
 }
 
 fn subject_of(caller: &Caller) -> Subject {
     match caller {
-        Caller::User(user) => Subject::new(Arc::clone(&user.name)),
+        Caller::User(user, _) => Subject::new(Arc::clone(&user.name)),
         Caller::Bearer(token) => token.subject.clone(),
         Caller::Client(client) => Subject::of_client(&client.id),
     }

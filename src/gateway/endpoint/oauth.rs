@@ -18,7 +18,7 @@ use crate::profile::{Caller, Fields, Refused, Reply};
 use super::super::judge::{Presented, sign_in_refusal};
 use super::super::mapping::strip_prefix_loosely;
 use super::super::{Charter, Refusal, Visitor, body};
-use super::visit;
+use super::{renewed, visit};
 
 /// Where the public keys lie.
 pub const KEYS: &str = "/.well-known/jwks.json";
@@ -101,17 +101,20 @@ pub(super) async fn answer(
         Call::Token => {
             let demand = Demand::read(&fields, &client, paths.password_grant).map_err(Refusal::Profile)?;
             match demand {
-                Demand::Refresh { token, scopes } => oauth::refresh(sessions, &client, token, scopes, visit).await,
+                Demand::Refresh { token, scopes } => {
+                    renewed(charter, visitor, oauth::refresh(sessions, &client, token, scopes, visit)).await
+                }
                 Demand::ClientCredentials { scopes } => {
                     oauth::begin(sessions, Caller::Client(Arc::clone(&client)), client, scopes, visit).await
                 }
                 Demand::Password { credentials, scopes } => {
+                    let credentials = charter.accounts.within(visitor.realm, credentials);
                     let signed_in = charter.accounts.sign_in(&credentials, visitor.address, visitor.now).await;
                     let user = signed_in.map_err(|error| match error {
                         SignInError::Wrong => Refusal::Profile(Refused::WrongPassword),
                         error => sign_in_refusal(error),
                     })?;
-                    oauth::begin(sessions, Caller::User(user), client, scopes, visit).await
+                    oauth::begin(sessions, Caller::User(user, credentials.password), client, scopes, visit).await
                 }
             }
         }

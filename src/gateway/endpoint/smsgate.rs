@@ -12,7 +12,7 @@ use crate::token::TokenError;
 
 use super::super::judge::{Judge, Presented, Right};
 use super::super::{Charter, Refusal, Visitor, body};
-use super::{subject_of, visit};
+use super::{renewed, subject_of, visit};
 
 /// Answers a request for `rest`, the path behind our prefix.
 ///
@@ -49,7 +49,7 @@ pub(super) async fn answer(
             };
             let token = str::from_utf8(token).map_err(|_| Refusal::Token(TokenError::Malformed))?;
             body::read(incoming, bounds.body_bytes, bounds.body_timeout).await?;
-            match smsgate::refresh(sessions, token, visit).await {
+            match renewed(charter, visitor, smsgate::refresh(sessions, token, visit)).await {
                 Err(Refused::Refresh(RefreshRefusal::Token(error @ TokenError::AccessPresented))) => {
                     return Err(Refusal::Token(error));
                 }

@@ -20,6 +20,7 @@ fn routes(rules: &[(&str, &str, Demand)]) -> Routes {
         path: (*path).into(),
         methods: methods.split_whitespace().map(|method| method.parse().unwrap()).collect(),
         demand: demand.clone(),
+        handling: Handling::default(),
     });
     Routes::new(rules, Demand::Unmatched)
 }
@@ -287,7 +288,7 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         if star {
             segments.push("*");
         }
-        Rule { path: format!("/{}", segments.join("/")), methods, demand }
+        Rule { path: format!("/{}", segments.join("/")), methods, demand, handling: Handling::default() }
     })
 }
 
@@ -360,7 +361,7 @@ proptest! {
 #[test]
 fn requests_are_counted_by_the_rule_that_decides() {
     let routes = routes(&[("GET POST", "/a/{id}", scope("a")), ("", "/*", scope("any"))]);
-    let number = |method: Method, path| routes.rule(&method, path).1;
+    let number = |method: Method, path| routes.find(&method, path).2;
     assert_eq!(number(Method::GET, "/a/1"), number(Method::POST, "/a/2"));
     assert_ne!(number(Method::GET, "/a/1"), number(Method::PUT, "/a/1"));
     let mut names = routes.names().clone();
@@ -371,5 +372,6 @@ fn requests_are_counted_by_the_rule_that_decides() {
 #[test]
 fn what_no_rule_speaks_of_is_counted_as_that() {
     let routes = routes(&[("GET", "/a", scope("a"))]);
-    assert_eq!(routes.rule(&Method::GET, "/b"), (&Demand::Unmatched, RuleNumber::UNMATCHED));
+    let (demand, _, number) = routes.find(&Method::GET, "/b");
+    assert_eq!((demand, number), (&Demand::Unmatched, RuleNumber::UNMATCHED));
 }

@@ -18,7 +18,7 @@ impl Sessions {
     /// What `client` may know of a token that counts at this moment: any access token, as those that are shown one ask,
     /// and its own refresh tokens. Changes nothing, whatever is asked about.
     pub fn inspect(&self, client: &Client, token: &str, now: Timestamp) -> Option<Inspected> {
-        if let Ok(Refreshing { id, issued_at }) = opaque::verify(token, &self.keys.ring(), now) {
+        if let Ok(Refreshing { id, issued_at, .. }) = opaque::verify(token, &self.keys.ring(), now) {
             let session = Box::new(self.store.find(id.session)?);
             let own = session.profile == Profile::Oauth && session.client.as_deref() == Some(&*client.id);
             // Of two tokens with one number, after a restoration, the other one has another time.

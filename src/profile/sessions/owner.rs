@@ -30,7 +30,7 @@ impl Sessions {
 
     pub(super) fn owner_of(&self, caller: &Caller) -> Result<Owner, Refused> {
         match caller {
-            Caller::User(user) => Ok(Owner::User(Arc::clone(user))),
+            Caller::User(user, _) => Ok(Owner::User(Arc::clone(user))),
             Caller::Client(client) => Ok(Owner::Client(Arc::clone(client))),
             Caller::Bearer(token) if token.subject.client().is_some() => Err(Refused::NoUser),
             Caller::Bearer(token) => self.owner(&token.subject).ok_or(Refused::Overtaken),

@@ -76,7 +76,8 @@ pub(crate) fn moved(at: Timestamp, micros: i64) -> Timestamp {
 
 fn mint(session: &Session, ring: &KeyRing, policy: &Policy) -> Pair {
     let claims = Map::new();
-    Pair::mint(session, Person { email: None, roles: &[], claims: Some(&claims) }, ring.current(), policy).unwrap()
+    Pair::mint(session, Person { email: None, roles: &[], claims: Some(&claims) }, ring.current(), policy, None)
+        .unwrap()
 }
 
 fn claims(token: &str) -> Value {
@@ -101,12 +102,13 @@ fn what_is_minted_verifies_with_every_algorithm() {
             issued_at: T0,
             not_before: T0,
             expires_at: T0 + policy.smsgate.access_ttl,
+            sealed: None,
         };
         assert_eq!(verified, expected, "{algorithm}");
         assert_eq!((pair.id, pair.expires_at), (verified.id, verified.expires_at), "{algorithm}");
         let refresh = refresh::verify(&pair.refresh_token, &ring, &policy, T0).unwrap();
         let id = TokenId { kind: TokenKind::Refresh, ..pair.id };
-        assert_eq!(refresh, Refreshing { id, issued_at: T0 }, "{algorithm}");
+        assert_eq!(refresh, Refreshing { id, issued_at: T0, sealed: None }, "{algorithm}");
     }
 }
 
@@ -118,7 +120,7 @@ fn a_pair_says_what_other_validators_read() {
     let (roles, extra) = (["admin".to_owned()], extra.as_object().unwrap());
     let person = Person { email: Some("anna@example.org"), roles: &roles, claims: Some(extra) };
     let session = session(1, "anna", T0, &policy);
-    let pair = Pair::mint(&session, person, ring.current(), &policy).unwrap();
+    let pair = Pair::mint(&session, person, ring.current(), &policy, None).unwrap();
     assert_eq!(
         claims(&pair.access_token),
         json!({

@@ -112,14 +112,14 @@ impl World {
 
     pub(super) fn texts(&self, session: &Session) -> Texts {
         let nobody = Person { email: None, roles: &[], claims: None };
-        let pair = Pair::mint(session, nobody, self.ring.current(), &self.policy).unwrap();
+        let pair = Pair::mint(session, nobody, self.ring.current(), &self.policy, None).unwrap();
         Texts { access: pair.access_token, refresh: pair.refresh_token }
     }
 
     /// What an endpoint makes of a refresh token's text at this moment.
     pub(super) fn read(&self, texts: &Texts) -> Presented {
         let (now, profile) = (self.now.get(), self.profile());
-        let Refreshing { id, issued_at } = match profile {
+        let Refreshing { id, issued_at, .. } = match profile {
             Profile::Smsgate => refresh_token::verify(&texts.refresh, &self.ring, &self.policy, now).unwrap(),
             Profile::Form | Profile::Oauth => opaque::verify(&texts.refresh, &self.ring, now).unwrap(),
         };
