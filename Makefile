@@ -13,11 +13,13 @@ RUNS ?= 1000000
 SWAPS ?= 1000
 # Of the flood.
 GUESSES ?= 100000
+# How much `make volume-test` sends each way.
+MIB ?= 1024
 
 # Connections that only hold their places.
 CROWD ?= 10000
 
-.PHONY: help demo test test-k8s test-k8s-deps image test-deps clients crash-test crowd-test flood-test fuzz soak test-tls check bench bench-instructions bench-micro bench-store
+.PHONY: help demo test test-k8s test-k8s-deps image test-deps clients crash-test crowd-test flood-test fuzz soak volume-test slow-test test-tls check bench bench-instructions bench-micro bench-store
 
 help: ## What can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -41,8 +43,8 @@ image: ## A container image of one static binary and its bill of materials, from
 	image/build
 
 test-deps: ## Install what other people's clients and bench-instructions need (Debian packages; needs root)
-	@(for tool in curl python3 node npm openssl nghttp testssl strace valgrind vgdb chromium promtool; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
-	  { apt-get update -q && RUNLEVEL=1 apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm openssl nghttp2-client testssl.sh strace valgrind chromium prometheus; }
+	@(for tool in curl python3 node npm openssl nghttp h2load slowhttptest testssl strace valgrind vgdb chromium promtool; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
+	  { apt-get update -q && RUNLEVEL=1 apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm openssl nghttp2-client slowhttptest testssl.sh strace valgrind chromium prometheus; }
 
 clients: ## Prepare other people's clients under target/clients (nothing is installed elsewhere)
 	@sh tests/clients/prepare.sh
@@ -72,6 +74,12 @@ crowd-test: ## 10,000 idle and byte-a-second connections, and what others notice
 test-tls: ## TLS as auditors look at it: sslyze, testssl.sh, and SWAPS=1000 certificates under 64 connections
 	tests/tls/audit
 	PORTCULLIS_TLS_SWAPS=$(SWAPS) PORTCULLIS_TLS_CONNECTIONS=64 $(CARGO) test --locked --release --test it tls::renewal::swaps -- --nocapture
+
+volume-test: ## A gibibyte up and down over HTTP/1.1 and HTTP/2, and the memory that takes (MIB=1024)
+	PORTCULLIS_VOLUME_MIB=$(MIB) $(CARGO) test --locked --release --test it upstream::volume -- --nocapture --test-threads=1
+
+slow-test: ## slowhttptest: slow heads, bodies and readers, 1,000 of each for a minute
+	PORTCULLIS_SLOW_CONNECTIONS=1000 PORTCULLIS_SLOW_SECONDS=60 $(CARGO) test --locked --release --test it hostile::tools -- --nocapture --test-threads=1
 
 check: ## What has to hold before a change lands: format, lints, docs, licences, tests
 	$(CARGO) fmt --check

@@ -20,6 +20,8 @@ fn main() {
         ("have_promtool", "promtool"),
         ("have_openssl", "openssl"),
         ("have_nghttp", "nghttp"),
+        ("have_slowhttptest", "slowhttptest"),
+        ("have_h2load", "h2load"),
     ] {
         let found = on_path(tool);
         if let Some(path) = &found {
@@ -40,6 +42,8 @@ fn main() {
         println!("cargo::rerun-if-changed={}", stamp.display());
         tell(cfg, stamp.exists(), required, &format!("the {part} clients are not prepared: make clients"));
     }
+    // Whoever wants it has to build it from its source.
+    tell("have_h2spec", on_path("h2spec").is_some(), false, "");
     // No tool that could be installed, but rights that a machine may well deny: never required.
     tell("can_mount", can_mount(), false, "");
     tell("can_strace", can_strace(), false, "");

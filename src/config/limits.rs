@@ -76,6 +76,8 @@ pub struct Limits {
     pub once_entries: usize,
     /// Unused upstream connections kept by each worker; 0 keeps none.
     pub upstream_idle_connections: usize,
+    /// Connections of each worker to an upstream that speaks HTTP/2.
+    pub upstream_h2_connections: usize,
     /// Bytes of another issuer's set of keys.
     pub max_jwks_bytes: usize,
     /// Keys in it.
@@ -147,6 +149,7 @@ impl Limits {
             ),
             once_entries: r.number("limits.once_entries", 65_536, 1..=10_000_000),
             upstream_idle_connections: r.number("limits.upstream_idle_connections", 256, 0..=65_536),
+            upstream_h2_connections: r.number("limits.upstream_h2_connections", 256, 1..=65_536),
             max_jwks_bytes: r.size("limits.max_jwks_bytes", 256 * KIB, KIB..=16 * MIB),
             max_jwks_keys: r.number("limits.max_jwks_keys", 100, 1..=10_000),
             jwks_timeout: r.duration("limits.jwks_timeout", seconds(10), SHORTEST..=Duration::from_mins(5)),

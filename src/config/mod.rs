@@ -62,7 +62,7 @@ pub use self::store::{Fsync, RecordAddresses, Store, StoreKind};
 pub use self::tls::{CertificateFiles, ClientAuth, Tls, TlsVersion, UnknownNames};
 pub use self::token::{KeySource, Lifetimes, Token, TokenType};
 pub use self::token_keys::TokenKey;
-pub use self::upstream::{Account, Credentials, Origin, Upstream};
+pub use self::upstream::{Account, Credentials, Origin, Protocol, Upstream};
 pub use self::upstream_tls::{Trust as UpstreamTrust, UpstreamTls};
 pub use self::users::{Check, Htpasswd, Realm, RealmPlace, Users};
 pub use crate::keys::Algorithm;

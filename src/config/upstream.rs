@@ -25,6 +25,7 @@ pub struct Upstream {
     pub tls: Option<UpstreamTls>,
     /// What the upstream reads in `Host`; `None`: what the client has sent.
     pub host: Option<String>,
+    pub protocol: Protocol,
     pub credentials: Credentials,
     /// The one of `basic`.
     pub account: Option<Account>,
@@ -50,6 +51,16 @@ pub struct Origin {
     pub port: u16,
     /// What stands in front of every path: empty, or `/base` without a slash at its end.
     pub base: String,
+}
+
+/// What is spoken with the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, as nothing was agreed upon.
+    Auto,
+    Http1,
+    /// From the first byte on, without asking.
+    Http2,
 }
 
 /// What the upstream gets to authenticate the gate or the client with.
@@ -80,6 +91,7 @@ impl Upstream {
         let credentials = r.choice(MODE, Credentials::Strip);
         let account = WrittenAccount::read(r);
         let mut upstream = Self {
+            protocol: r.choice("upstream.protocol", Protocol::Auto),
             host: r.optional_parsed("upstream.host", host),
             credentials,
             account: None,
@@ -89,12 +101,13 @@ impl Upstream {
             idle_timeout: r.duration("upstream.idle_timeout", Duration::from_mins(5), deadline),
             keepalive: r.duration("upstream.keepalive", Duration::from_secs(4), Duration::ZERO..=TEN_YEARS),
             upgrades: r.list_or("upstream.upgrades", &["websocket"], protocol),
-            // Last: its keys form a table of their own.
-            tls: UpstreamTls::read(r, url.https),
+            tls: None,
             url,
         };
         let month = Duration::from_hours(720);
         upstream.sealing_rotation = r.seconds("upstream.sealing_rotation", month, Duration::from_secs(1)..=TEN_YEARS);
+        // Last: its keys form a table of their own.
+        upstream.tls = UpstreamTls::read(r, upstream.url.https);
         r.contradiction_if(
             upstream.url.is_ours(server),
             &["upstream.url", "server.listen"],
@@ -241,6 +254,11 @@ impl fmt::Display for Origin {
             write!(f, "{scheme}://{host}:{port}{base}")
         }
     }
+}
+
+impl Choice for Protocol {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("http1", Self::Http1), ("http2", Self::Http2)];
 }
 
 impl Choice for Credentials {

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::header::{CONNECTION, HeaderValue, STRICT_TRANSPORT_SECURITY};
-use http::{Request, Response};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, STRICT_TRANSPORT_SECURITY};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -266,6 +266,8 @@ fn answering(
             streams.begin();
             request.extensions_mut().remove::<OnUpgrade>().map(|switching| (streams.clone(), switching))
         });
+        // In HTTP/1.1 hyper leaves the body out itself.
+        let to_head = streams.is_some() && *request.method() == Method::HEAD;
         let arrived_at = service.gateway.arrival();
         let (service, peer) = (Rc::clone(&service), Rc::clone(&peer));
         Box::pin(async move {
@@ -274,12 +276,26 @@ fn answering(
             if closes && !matches!(response.body(), Answer::Switched(_)) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
+            if to_head {
+                response = without_body(response);
+            }
             if let Some(hsts) = &service.hsts {
                 response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
             }
             Ok(response.map(|answer| Tracked { answer: switch(answer, switching, answering.pulse()), answering }))
         })
     }
+}
+
+/// What HEAD is answered with: an answer of ours, its length and no more of it (RFC 9110 section 9.3.2). To the upstream's
+/// there is no body.
+fn without_body(mut response: Response<Answer>) -> Response<Answer> {
+    if let Answer::Own(Some(body)) = response.body() {
+        let length = HeaderValue::from(body.len());
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+        *response.body_mut() = Answer::empty();
+    }
+    response
 }
 
 /// Takes the tunnel that an answer begins out of it, and ties the connection to one that lasts.

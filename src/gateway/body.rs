@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -19,6 +20,10 @@ use super::Refusal;
 /// # Errors
 /// When it is longer than `limit` bytes, takes longer than `patience`, or breaks off.
 pub(super) async fn read(body: Incoming, limit: usize, patience: Duration) -> Result<Bytes, Refusal> {
+    // Whoever waits to be asked for a body (RFC 9110 section 10.1.1) is not asked for one that is refused anyway.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Refusal::BodyTooLarge);
+    }
     match timeout(patience, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),

@@ -24,7 +24,7 @@ use super::judge::{By, Judge, Pass};
 use super::line::{Line, RequestIds};
 use super::mapping::strip_prefix_loosely;
 use super::once::Turn;
-use super::refusal::Wording;
+use super::refusal::{Dress, Wording};
 use super::{AccessLog, Charter, Peer, Refusal, Visitor, cors, endpoint, own_credentials, path, reply, visitor};
 
 /// The gate, as one worker sees it.
@@ -79,6 +79,7 @@ impl Gateway {
         // Clones share the text: the request is changed and moved while its path is still looked at.
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let allowed = self.charter.cors.as_ref().map(|cors| cors.allowed(request.headers()));
+        let grpc = reply::is_grpc(&request);
         let mut rule = RuleNumber::NONE;
         let mut answer = self.answer(request, &uri, peer, arrived_at, &mut request_id, &mut rule).await;
         // To an extended CONNECT, any success says that a tunnel begins (RFC 9110 section 9.3.6).
@@ -87,13 +88,16 @@ impl Gateway {
         {
             answer = Err(Refusal::NoTunnel);
         }
-        let (mut response, reason) = match answer {
-            Ok(response) => (response, None),
+        let (mut response, status, reason) = match answer {
+            Ok(response) => {
+                let status = response.status();
+                (response, status, None)
+            }
             Err(refusal) => {
                 // That a client breaks off or stalls is its own affair, and no reason to fill the log.
                 let clients_fault = |error: &UpstreamError| {
                     use UpstreamError as E;
-                    matches!(error, E::Upload(_) | E::UploadTimeout | E::Ended | E::TooManyTunnels)
+                    matches!(error, E::Upload(_) | E::UploadTimeout | E::Ended | E::TooManyTunnels | E::NoUpgrade)
                 };
                 if let Refusal::Upstream(error) | Refusal::Primary(error) = &refusal
                     && !clients_fault(error)
@@ -101,11 +105,17 @@ impl Gateway {
                     let request_id = request_id.to_str().unwrap_or_default();
                     warn!(request_id, reason = refusal.reason(), error = chain(error), "upstream failed");
                 }
-                let mut refused = reply::refused(self.wording(&refusal, &uri), &request_id);
+                let mut wording = self.wording(&refusal, &uri);
+                // What happened, also where the answer has to be a success of HTTP.
+                let status = wording.status;
+                if grpc {
+                    wording.dress = Dress::Grpc;
+                }
+                let mut refused = reply::refused(wording, &request_id);
                 if refusal.ends_connection() {
                     refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                (refused, Some(refusal.reason()))
+                (refused, status, Some(refusal.reason()))
             }
         };
         if let (Some(cors), Some(allowed)) = (&self.charter.cors, allowed) {
@@ -119,8 +129,8 @@ impl Gateway {
             None if rule == RuleNumber::GATE => Decision::Answered,
             None => Decision::Forwarded,
         };
-        self.tally.request(rule, decision, response.status());
-        let line = Line { method, uri, peer: peer.address, status: response.status() };
+        self.tally.request(rule, decision, status);
+        let line = Line { method, uri, peer: peer.address, status };
         match (self.charter.access_log, reason) {
             (AccessLog::All, reason) => line.write(reason.unwrap_or("ok"), &request_id),
             (AccessLog::Refused, Some(reason)) => line.write(reason, &request_id),

@@ -28,7 +28,7 @@ use crate::store::{Caps, Fsync};
 use crate::tls;
 use crate::token::{Lifetimes, Policy, Scopes};
 use crate::upstream::headers::Authorization;
-use crate::upstream::{Address, Dial, Papers, Terms, Tls, TlsError, Trust, Tunnels, WEBSOCKET};
+use crate::upstream::{Address, Dial, Http2Bounds, Papers, Protocol, Terms, Tls, TlsError, Trust, Tunnels, WEBSOCKET};
 
 /// So long that nobody waits for it.
 const NEVER: Duration = Duration::from_hours(24 * 3650);
@@ -496,6 +496,15 @@ pub(super) fn upstream(config: &Config, tls: Option<Tls>) -> Terms {
         dial: Dial { address: Address { host: upstream.url.host.clone(), port: upstream.url.port }, tls },
         // It was read as the authority of a URL, all of which a header can hold.
         host: upstream.host.as_ref().and_then(|host| HeaderValue::try_from(host).ok()),
+        protocol: match upstream.protocol {
+            config::Protocol::Auto => Protocol::Auto,
+            config::Protocol::Http1 => Protocol::Http1,
+            config::Protocol::Http2 => Protocol::Http2,
+        },
+        http2: Http2Bounds {
+            connections: config.limits.upstream_h2_connections,
+            buffered_bytes: u32::try_from(config.limits.max_buffered_bytes).unwrap_or(u32::MAX),
+        },
         authorization: match (own_handing(config), upstream.credentials) {
             // Whatever stands there then was put there by the gate.
             (Some(_), _) | (None, config::Credentials::Bearer) => Authorization::Keep,
@@ -521,6 +530,8 @@ pub(super) fn primary(config: &Config) -> Option<Terms> {
         config::StoreKind::Replica { primary } => Some(Terms {
             dial: Dial { address: Address { host: primary.host.clone(), port: primary.port }, tls: None },
             host: None,
+            // Another gate understands either.
+            protocol: Protocol::Http1,
             authorization: Authorization::Keep,
             own_cookie: None,
             ..upstream(config, None)

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::download::Download;
+use super::http2;
 use super::tunnel::Tunnel;
 use super::waiting::Tether;
 
@@ -21,6 +22,8 @@ pub enum Answer {
     /// Made here, whole.
     Own(Option<Bytes>),
     Relayed(Relay),
+    /// The same, over a stream of HTTP/2.
+    Multiplexed(Box<http2::Download>),
     /// There is none: from here on the connection, or the stream, is a tunnel.
     Switched(Box<Tunnel>),
 }
@@ -45,6 +48,7 @@ impl Answer {
     pub fn tether(&self) -> Option<Tether> {
         match self {
             Self::Relayed(relay) => relay.download.as_ref().map(|download| download.tether()),
+            Self::Multiplexed(download) => (!download.is_over()).then(|| download.tether()),
             Self::Own(_) | Self::Switched(_) => None,
         }
     }
@@ -69,6 +73,7 @@ impl Body for Answer {
         match self.get_mut() {
             Self::Own(body) => Poll::Ready(body.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Relayed(relay) => relay.poll(context),
+            Self::Multiplexed(download) => download.poll_piece(context),
             Self::Switched(_) => Poll::Ready(None),
         }
     }
@@ -77,6 +82,7 @@ impl Body for Answer {
         match self {
             Self::Own(body) => body.is_none(),
             Self::Relayed(relay) => relay.download.is_none(),
+            Self::Multiplexed(download) => download.is_over(),
             Self::Switched(_) => true,
         }
     }
@@ -88,6 +94,7 @@ impl Body for Answer {
                 let length = relay.download.as_ref().map_or(Some(0), |download| download.length());
                 length.map_or_else(SizeHint::default, SizeHint::with_exact)
             }
+            Self::Multiplexed(download) => download.size_hint(),
             Self::Switched(_) => SizeHint::with_exact(0),
         }
     }

@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use crate::token::Timestamp;
 
 use super::arrivals::Source;
-use super::dial::Dial;
+use super::dial::{Dial, Protocol};
 use super::stream::{Stream, Writer};
-use super::waiting::{Lookout, Waiting};
+use super::waiting::{Lookouts, Waiting};
 use super::{Terms, UpstreamError};
 
 pub(super) struct Connections {
@@ -25,7 +25,7 @@ pub(super) struct Connections {
     most_idle: usize,
     idle: RefCell<Vec<Idle>>,
     /// The waits of all that are open.
-    open: RefCell<Vec<Lookout>>,
+    open: Lookouts,
     /// When [`Connections::tidy`] was last called: a clock that costs nothing to read.
     now: Cell<Instant>,
 }
@@ -53,7 +53,7 @@ impl Connections {
             keepalive: terms.keepalive,
             most_idle: if terms.keepalive.is_zero() { 0 } else { terms.most_idle },
             idle: RefCell::new(Vec::new()),
-            open: RefCell::new(Vec::new()),
+            open: Lookouts::default(),
             now: Cell::new(Instant::now()),
         }
     }
@@ -71,18 +71,11 @@ impl Connections {
     }
 
     pub(super) async fn connect(self: &Rc<Self>) -> Result<Lease, UpstreamError> {
-        let stream = match timeout(self.connect_timeout, self.dial.connect()).await {
+        let stream = match timeout(self.connect_timeout, self.dial.connect(Protocol::Http1)).await {
             Ok(connected) => connected.map_err(UpstreamError::Connect)?,
             Err(_) => return Err(UpstreamError::ConnectTimeout),
         };
-        Ok(Lease { source: Source::Whole(stream), waiting: self.watched(), reused: false, home: Rc::clone(self) })
-    }
-
-    /// A wait that is looked after.
-    fn watched(&self) -> Waiting {
-        let waiting = Waiting::default();
-        self.open.borrow_mut().push(waiting.lookout());
-        waiting
+        Ok(Lease { source: Source::Whole(stream), waiting: self.open.watched(), reused: false, home: Rc::clone(self) })
     }
 
     /// Newest first: the warm end of the stack stays busy and the cold end ages out.
@@ -101,7 +94,7 @@ impl Connections {
     pub(super) fn tidy(&self, now: Instant, time: Timestamp) {
         self.now.set(now);
         self.idle.borrow_mut().retain_mut(|kept| now < kept.since + self.keepalive && kept.stream.is_quiet());
-        self.open.borrow_mut().retain(|lookout| lookout.look(now, time));
+        self.open.look(now, time);
     }
 }
 
@@ -119,7 +112,7 @@ impl Lease {
 
     /// A further wait of this exchange.
     pub(super) fn watched(&self) -> Waiting {
-        self.home.watched().bound_like(&self.waiting)
+        self.home.open.watched().bound_like(&self.waiting)
     }
 
     pub(super) fn give_back(self) {

@@ -1,7 +1,8 @@
 //! How a connection to the upstream comes about.
 //!
 //! Guarantees: with TLS, nothing is sent before the other side has proven its name by a chain to an authority that is
-//! trusted here, unless the operator has given that up in so many words; one cryptography: aws-lc.
+//! trusted here, unless the operator has given that up in so many words; HTTP/2 is spoken with TLS only if both sides have
+//! agreed to it; one cryptography: aws-lc.
 //! Does not know: deadlines, what is sent.
 
 use std::fmt;
@@ -24,11 +25,24 @@ use zeroize::Zeroizing;
 
 use super::stream::Stream;
 
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
+
 /// Where the upstream is, and whether it is spoken to through TLS.
 #[derive(Clone, Debug)]
 pub struct Dial {
     pub address: Address,
     pub tls: Option<Tls>,
+}
+
+/// What is spoken with the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// With TLS what both sides can, HTTP/2 first; in the clear HTTP/1.1.
+    Auto,
+    Http1,
+    /// In the clear without asking whether the upstream can (RFC 9113 section 3.3).
+    Http2,
 }
 
 /// The name is resolved again on each connect.
@@ -41,9 +55,16 @@ pub struct Address {
 /// What every handshake rests on. Clones share it, and the sessions that are resumed.
 #[derive(Clone)]
 pub struct Tls {
-    in_force: Arc<ArcSwap<ClientConfig>>,
+    in_force: Arc<ArcSwap<Offers>>,
     name: ServerName<'static>,
     papers: Papers,
+}
+
+/// The same for each protocol that can be offered (RFC 7301): one set of sessions would be resumed for another.
+struct Offers {
+    any: Arc<ClientConfig>,
+    http1: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
 }
 
 /// What is shown and believed.
@@ -103,17 +124,41 @@ pub enum TlsError {
 }
 
 impl Dial {
-    /// A connection over which HTTP can be spoken.
+    /// A connection over which this protocol can be spoken.
     ///
     /// # Errors
-    /// When there is none, or the other side has not proven to be the upstream.
-    pub(super) async fn connect(&self) -> io::Result<Stream> {
+    /// When there is none, or the other side has not proven to be the upstream, or does not agree to HTTP/2 under TLS.
+    pub(super) async fn connect(&self, protocol: Protocol) -> io::Result<Stream> {
         let Address { host, port } = &self.address;
         let stream = TcpStream::connect((host.as_str(), *port)).await?;
         stream.set_nodelay(true)?;
         let Some(Tls { in_force, name, .. }) = &self.tls else { return Ok(Stream::Clear(stream)) };
-        let stream = TlsConnector::from(in_force.load_full()).connect(name.clone(), stream).await?;
+        let config = in_force.load().of(protocol);
+        let stream = TlsConnector::from(config).connect(name.clone(), stream).await?;
+        if protocol == Protocol::Http2 && stream.get_ref().1.alpn_protocol() != Some(HTTP2) {
+            return Err(io::Error::other("the upstream does not agree to HTTP/2"));
+        }
         Ok(Stream::Tls(Box::new(stream)))
+    }
+}
+
+impl Stream {
+    /// Whether HTTP/2 was agreed on.
+    pub(super) fn agreed_to_http2(&self) -> bool {
+        match self {
+            Self::Clear(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(HTTP2),
+        }
+    }
+}
+
+impl Offers {
+    fn of(&self, protocol: Protocol) -> Arc<ClientConfig> {
+        Arc::clone(match protocol {
+            Protocol::Auto => &self.any,
+            Protocol::Http1 => &self.http1,
+            Protocol::Http2 => &self.http2,
+        })
     }
 }
 
@@ -124,12 +169,16 @@ impl Tls {
     /// What is wrong with which file.
     pub fn new(name: &str, papers: Papers) -> Result<Self, TlsError> {
         let name = ServerName::try_from(name.to_owned()).map_err(|error| TlsError::Name(name.into(), error))?;
-        Ok(Self { in_force: Arc::new(ArcSwap::new(papers.config()?)), name, papers })
+        Ok(Self { in_force: Arc::new(ArcSwap::from_pointee(papers.offers()?)), name, papers })
     }
 }
 
 impl Papers {
-    fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+    fn offers(&self) -> Result<Offers, TlsError> {
+        Ok(Offers { any: self.config(&[HTTP2, HTTP1])?, http1: self.config(&[HTTP1])?, http2: self.config(&[HTTP2])? })
+    }
+
+    fn config(&self, offered: &[&[u8]]) -> Result<Arc<ClientConfig>, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder =
             ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
@@ -145,7 +194,7 @@ impl Papers {
                 builder.with_client_auth_cert(chain, private).map_err(pair)?
             }
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(config))
     }
 
@@ -175,7 +224,7 @@ impl Renewing {
         }
         // Also if they are wrong: the same fault need not be told each second.
         drop(mem::replace(&mut self.seen, now));
-        self.tls.in_force.store(self.tls.papers.config()?);
+        self.tls.in_force.store(Arc::new(self.tls.papers.offers()?));
         Ok(true)
     }
 }

@@ -29,13 +29,15 @@ pub(super) struct Exchange {
     arrivals: Arrivals,
     /// How much of a head had come when it was last found to be incomplete.
     incomplete: usize,
+    /// How much of interim answers has come.
+    interim: usize,
     /// The change of protocol that the request offers.
     offer: Option<Offer>,
 }
 
 impl Exchange {
     pub(super) fn new(lease: Lease, upload: Upload, offer: Option<Offer>) -> Self {
-        Self { lease, upload, refused: None, arrivals: Arrivals::new(), incomplete: 0, offer }
+        Self { lease, upload, refused: None, arrivals: Arrivals::new(), incomplete: 0, interim: 0, offer }
     }
 
     /// The request, if the upstream closed a connection that had served before, without a byte of an answer: it cannot
@@ -61,11 +63,13 @@ impl Exchange {
                     let closed = self.refused.take().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
                     return Poll::Ready(Err(UpstreamError::Broken(closed)));
                 }
-                Poll::Ready(Ok(_)) => self.lease.waiting.moved(),
+                Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(UpstreamError::Broken(error))),
                 Poll::Pending => return self.wait(patience, context).map(Err),
             }
+            // Bytes of a head buy no time: one that comes byte by byte would take days to reach its limits.
             if let Some(head) = self.read(to_head, spare)? {
+                self.lease.waiting.moved();
                 return Poll::Ready(Ok(head));
             }
         }
@@ -97,7 +101,7 @@ impl Exchange {
                 Download::new(lease, Some(rest), arrivals, sequel)
             }
             Ok((lease, _)) | Err(lease) => {
-                tokio::task::spawn_local(discard(upload, waiting, patience));
+                tokio::task::spawn_local(discard(upload.into_body(), waiting, patience));
                 Download::new(lease, None, arrivals, Sequel { persistent: false, ..sequel })
             }
         }
@@ -112,7 +116,17 @@ impl Exchange {
             self.incomplete = bytes.len();
             return Ok(None);
         }
+        let before = self.arrivals.bytes.len();
         let head = head::read(&mut self.arrivals.bytes, to_head, self.offer.as_ref(), spare)?;
+        let passed = before - self.arrivals.bytes.len();
+        if head.is_none() && passed > 0 {
+            // It is at work. Without a limit it could say so for ever.
+            self.lease.waiting.moved();
+            self.interim += passed;
+            if self.interim > head::LONGEST {
+                return Err(Garbled("interim answers without end").into());
+            }
+        }
         // An interim answer may have gone, but something has come.
         self.incomplete = self.arrivals.bytes.len().max(1);
         Ok(head)

@@ -6,6 +6,7 @@
 //! none bounds a whole stream.
 //! Does not know: how a permit is earned, how errors are worded.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -18,15 +19,18 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
+use tokio::time::timeout;
+
 use crate::token::Timestamp;
 
 use super::answer::Answer;
 use super::connections::{Connections, Lease};
-use super::dial::Dial;
+use super::dial::{Dial, Protocol};
 use super::exchange::Exchange;
 use super::framing::Garbled;
 use super::head::{self, Content, Head};
 use super::headers::{Authorization, Forwarded, Identity, Origin, Vouched};
+use super::http2::{Http2, Http2Bounds, Outgoing};
 use super::tunnel::Tunnels;
 use super::upgrade::Offer;
 use super::upload::Upload;
@@ -35,6 +39,8 @@ use super::upload::Upload;
 #[derive(Clone, Debug)]
 pub struct Terms {
     pub dial: Dial,
+    pub protocol: Protocol,
+    pub http2: Http2Bounds,
     /// What the upstream reads in `Host`; `None`: what the client has sent.
     pub host: Option<HeaderValue>,
     /// What of the client's credentials goes through on judged routes.
@@ -84,6 +90,8 @@ pub enum UpstreamError {
     UploadTimeout,
     #[error("there are as many tunnels as there may be")]
     TooManyTunnels,
+    #[error("a change of protocol has no place in HTTP/2")]
+    NoUpgrade,
     #[error("whoever this was forwarded for is not admitted any more")]
     Ended,
 }
@@ -92,11 +100,21 @@ pub enum UpstreamError {
 pub struct Upstream {
     terms: Terms,
     connections: Rc<Connections>,
+    /// Unless that is never spoken.
+    http2: Option<Http2>,
+    /// Whether the upstream has agreed to HTTP/2, once it was asked.
+    agreed: Cell<Option<bool>>,
 }
 
 impl Upstream {
     pub fn new(terms: Terms) -> Self {
-        Self { connections: Rc::new(Connections::new(&terms)), terms }
+        let http2 = match terms.protocol {
+            Protocol::Http2 => true,
+            Protocol::Auto => terms.dial.tls.is_some(),
+            Protocol::Http1 => false,
+        };
+        let http2 = http2.then(|| Http2::new(&terms));
+        Self { connections: Rc::new(Connections::new(&terms)), http2, agreed: Cell::new(None), terms }
     }
 
     /// What of the client's credentials goes on under `permit`.
@@ -139,6 +157,18 @@ impl Upstream {
         let (mut parts, body) = request.into_parts();
         let content = Upload::content(&body);
         let offer = self.offer(&mut parts, content, permit)?;
+        if let Some(http2) = self.http2(offer.is_some()).await? {
+            let own = http2.own();
+            let outgoing = Outgoing::new(&parts.method, &target, content, &parts.headers, &vouched, own)
+                .map_err(|error| UpstreamError::Connect(io::Error::other(error)))?;
+            // Boxed: requests over HTTP/1.1 need not carry it.
+            return Box::pin(http2.forward(outgoing, content, body, permit)).await.inspect_err(|error| {
+                // It may be another one by now, which has to be asked anew.
+                if matches!(error, UpstreamError::Connect(_)) {
+                    self.agreed.set(None);
+                }
+            });
+        }
         let mut head = head::write(&parts.method, &target, content, &parts.headers, &vouched);
         if let Some(offer) = &offer {
             offer.write(&mut head);
@@ -173,6 +203,35 @@ impl Upstream {
         }
     }
 
+    /// HTTP/2, if that is what a request goes over. An upgrade has no place in it (RFC 9113 section 8.6); what the upstream
+    /// would have to offer is another thing (RFC 8441).
+    async fn http2(&self, upgrade: bool) -> Result<Option<&Http2>, UpstreamError> {
+        let Some(http2) = &self.http2 else { return Ok(None) };
+        match (self.terms.protocol, upgrade) {
+            (Protocol::Http2, true) => return Err(UpstreamError::NoUpgrade),
+            (Protocol::Http2, false) => return Ok(Some(http2)),
+            (Protocol::Auto | Protocol::Http1, true) => return Ok(None),
+            (Protocol::Auto | Protocol::Http1, false) => {}
+        }
+        let agreed = match self.agreed.get() {
+            Some(agreed) => agreed,
+            // Boxed, as it is asked once.
+            None => Box::pin(self.ask()).await?,
+        };
+        Ok(agreed.then_some(http2))
+    }
+
+    /// Asks whether the upstream can speak HTTP/2, over a connection of its own.
+    async fn ask(&self) -> Result<bool, UpstreamError> {
+        let stream = match timeout(self.terms.connect_timeout, self.terms.dial.connect(Protocol::Auto)).await {
+            Ok(connected) => connected.map_err(UpstreamError::Connect)?,
+            Err(_) => return Err(UpstreamError::ConnectTimeout),
+        };
+        let agreed = stream.agreed_to_http2();
+        self.agreed.set(Some(agreed));
+        Ok(agreed)
+    }
+
     /// The change of protocol that goes on with a request. What asks for none has nothing to pay.
     fn offer(&self, parts: &mut Parts, content: Content, permit: &Permit) -> Result<Option<Offer>, UpstreamError> {
         if parts.extensions.is_empty() || matches!(permit, Permit::HandedOver(_)) {
@@ -185,6 +244,9 @@ impl Upstream {
     /// and cuts what may not go on at `time`. To be called now and then.
     pub fn tidy(&self, now: Instant, time: Timestamp) {
         self.connections.tidy(now, time);
+        if let Some(http2) = &self.http2 {
+            http2.tidy(now, time);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::headers;
 
 /// The longest line with a chunk's size, extensions included.
 const LONGEST_SIZE_LINE: usize = 4096;
-const MOST_TRAILERS: usize = 64;
+pub(super) const MOST_TRAILERS: usize = 64;
 const LONGEST_TRAILERS: usize = 16 * 1024;
 
 /// How the rest of a body is framed.
@@ -204,7 +204,7 @@ fn read_trailers(arrived: &[u8]) -> Result<Option<(HeaderMap, usize)>, Garbled> 
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| GARBLED)?;
         trailers.append(name, HeaderValue::from_bytes(field.value).map_err(|_| GARBLED)?);
     }
-    headers::clean_trailers(&mut trailers);
+    headers::clean_answer(&mut trailers);
     Ok(Some((trailers, length)))
 }
 

@@ -20,7 +20,7 @@ use super::upgrade::Offer;
 
 /// Limits of an answer's head: beyond what any API sends, and small enough to hold many.
 pub(super) const LONGEST: usize = 64 * 1024;
-const MOST_FIELDS: usize = 128;
+pub(super) const MOST_FIELDS: usize = 128;
 
 /// How a request's body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -265,14 +265,38 @@ pub(super) fn write_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
     }
 }
 
-/// Cleans the fields behind an answer's body: they speak neither for the gate nor of a hop that ends here.
-pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
-    let nominated = nominated_in(trailers);
+/// Cleans fields of an answer that are in a map already, those behind its body or a head of HTTP/2: they speak neither for
+/// the gate nor of a hop that ends here.
+pub(super) fn clean_answer(fields: &mut HeaderMap) {
+    let nominated = nominated_in(fields);
     let ends_here = |name: &&HeaderName| **name == CONTENT_LENGTH || !answer_crosses(name, &nominated);
-    let gone: Vec<_> = trailers.keys().filter(ends_here).cloned().collect();
+    let gone: Vec<_> = fields.keys().filter(ends_here).cloned().collect();
     for name in gone {
-        trailers.remove(name);
+        fields.remove(name);
     }
+}
+
+/// Reads fields that were written here, for HTTP/2, which has another form for them.
+pub(super) fn read_back(written: &Bytes) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(16);
+    let mut rest = &written[..];
+    // What is written here is a sequence of `name: value\r\n`, and neither part can hold what stands behind it.
+    while let Some((line, behind)) = parted(rest, b"\r\n") {
+        rest = behind;
+        let Some((name, value)) = parted(line, b": ") else { continue };
+        let value = HeaderValue::from_maybe_shared(written.slice_ref(value));
+        if let (Ok(name), Ok(mut value)) = (HeaderName::from_bytes(name), value) {
+            // One connection carries many users: what proves who they are stays out of its dictionary (RFC 7541 section 7.1).
+            value.set_sensitive(name == AUTHORIZATION || name == COOKIE);
+            fields.append(name, value);
+        }
+    }
+    fields
+}
+
+fn parted<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = memchr::memmem::find(text, mark)?;
+    Some((text.get(..at)?, text.get(at + mark.len()..)?))
 }
 
 /// The fields that `Connection` makes ones of this hop, each once, and of those only what is `present`: a list of

@@ -83,6 +83,11 @@ impl Upload {
         self.body.is_none() && self.left() == 0 && self.flushed
     }
 
+    /// What has not been sent of the body, for whoever has no use for it.
+    pub(super) fn into_body(self) -> Option<Incoming> {
+        self.body
+    }
+
     /// Some of it has left.
     pub(super) fn has_begun(&self) -> bool {
         self.begun
@@ -243,7 +248,7 @@ pub(super) fn carry_on(mut upload: Upload, mut sink: Writer, waiting: Waiting, p
             Some(Ok(())) => drop(back.send(sink)),
             Some(Err(UploadError::Upstream(_))) => {
                 drop((back, sink));
-                discard(upload, waiting, patience).await;
+                discard(upload.body, waiting, patience).await;
             }
             Some(Err(UploadError::Client(_))) | None => {}
         }
@@ -253,8 +258,8 @@ pub(super) fn carry_on(mut upload: Upload, mut sink: Writer, waiting: Waiting, p
 
 /// Takes the rest of a request that the upstream does not want: a client that sends all before it reads would else never
 /// read the answer.
-pub(super) async fn discard(upload: Upload, waiting: Waiting, patience: Duration) {
-    let Some(mut body) = upload.body else { return };
+pub(super) async fn discard(body: Option<Incoming>, waiting: Waiting, patience: Duration) {
+    let Some(mut body) = body else { return };
     poll_fn(|context| {
         loop {
             match Pin::new(&mut body).poll_frame(context) {

@@ -33,6 +33,10 @@ struct State {
 /// Whoever looks at it now and then.
 pub(super) struct Lookout(Weak<State>);
 
+/// The waits of one worker.
+#[derive(Default)]
+pub(super) struct Lookouts(RefCell<Vec<Lookout>>);
+
 /// Tells whether the exchange behind an answer was cut, without holding on to it.
 #[derive(Clone, Debug)]
 pub struct Tether(Weak<State>);
@@ -115,6 +119,20 @@ impl Lookout {
             }
         }
         true
+    }
+}
+
+impl Lookouts {
+    /// A wait that is looked after.
+    pub(super) fn watched(&self) -> Waiting {
+        let waiting = Waiting::default();
+        self.0.borrow_mut().push(waiting.lookout());
+        waiting
+    }
+
+    /// Looks at all that are still there.
+    pub(super) fn look(&self, now: Instant, time: Timestamp) {
+        self.0.borrow_mut().retain(|lookout| lookout.look(now, time));
     }
 }
 

@@ -11,7 +11,10 @@ mod crash;
 #[cfg(target_os = "linux")]
 mod disk;
 mod edge;
+#[cfg(target_os = "linux")]
+mod faults;
 mod form;
+mod grpc;
 mod headers;
 mod health;
 mod hostile;

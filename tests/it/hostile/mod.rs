@@ -13,6 +13,7 @@ mod recorder;
 mod sizes;
 mod stage;
 mod streams;
+mod tools;
 mod wire;
 
 use std::collections::HashSet;

@@ -41,7 +41,7 @@ pub fn cases() -> Vec<Case> {
             "slowhttptest: slow read; CVE-2019-9517 (Internal Data Buffering)",
             slow_read_h2,
         ),
-        plays("no window from the first", "CVE-2019-9517 (Internal Data Buffering); CVE-2016-1544 (nghttp2)", || {
+        plays("no window from the first", "CVE-2019-9517 (Internal Data Buffering); CVE-2016-1546 (Apache)", || {
             stalled(0, 0)
         }),
         plays("a window used up", "CVE-2019-9511 (Data Dribble)", || stalled(65_535, 0)),

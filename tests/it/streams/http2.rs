@@ -253,6 +253,47 @@ fn an_upstream_that_breaks_a_tunnel_off_resets_its_stream_and_a_client_the_upstr
     });
 }
 
+#[test]
+fn told_to_end_the_gate_lets_a_tunnel_finish() {
+    let mut stage = Stage::new();
+    run(async || {
+        let client = Client::open(stage.gate.address).await;
+        let pair = stage.pair();
+        let (mut upload, mut download, mut leg) = tunnel(&stage, &client, &pair).await;
+        stage.gate.signal("TERM");
+        stage.gate.wait_for_log("draining");
+        alive(&mut upload, &mut download, &mut leg).await;
+        upload.send_data(Bytes::new(), true).unwrap();
+        let mut leg = spawn_blocking(move || {
+            assert_eq!(leg.rest(), b"");
+            leg
+        })
+        .await
+        .unwrap();
+        leg.end();
+        assert_eq!(next(&mut download).await.transpose().unwrap(), None);
+        // It was the last on its connection.
+        client.connection.await.unwrap().unwrap();
+    });
+    assert_eq!(stage.gate.wait().code(), Some(0));
+}
+
+#[test]
+fn told_to_end_the_gate_cuts_a_tunnel_when_the_drain_is_over() {
+    let mut stage = Stage::with(|start| start.set("server.drain_timeout", "1s"));
+    run(async || {
+        let client = Client::open(stage.gate.address).await;
+        let pair = stage.pair();
+        let (mut upload, mut download, mut leg) = tunnel(&stage, &client, &pair).await;
+        stage.gate.signal("TERM");
+        stage.gate.wait_for_log("draining");
+        alive(&mut upload, &mut download, &mut leg).await;
+        assert!(next(&mut download).await.expect("no orderly end").is_err());
+        spawn_blocking(move || leg.closed()).await.unwrap();
+    });
+    assert_eq!(stage.gate.wait().code(), Some(0));
+}
+
 /// A stream of events that has begun: both its ends.
 async fn events(stage: &Stage, client: &Client, pair: &Answer) -> (Response<RecvStream>, Leg) {
     let authorization = format!("Bearer {}", pair.field("access_token"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::request::{silence, until_closed};
 use super::until;
-use super::upstream::{Seen, read_head, read_request};
+use super::upstream::{Seen, read_body, read_head, read_request};
 
 /// Listens; what happens on each connection is the test's to say.
 #[derive(Clone)]
@@ -29,8 +29,7 @@ impl Scripted {
         let (stream, _) = until("a connection from the gate", || self.listener.accept().ok());
         stream.set_nonblocking(false).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        Leg { reader: BufReader::new(stream) }
+        Leg::over(stream)
     }
 
     /// Holds the gate to having opened no connection besides those accepted so far.
@@ -50,6 +49,21 @@ pub struct Leg {
 }
 
 impl Leg {
+    pub fn over(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self { reader: BufReader::new(stream) }
+    }
+
+    /// The next request up to its body, if there is one.
+    pub fn next_head(&mut self) -> Option<Seen> {
+        read_head(&mut self.reader)
+    }
+
+    /// The body of the request whose head is `seen`, which may break off.
+    pub fn next_body(&mut self, seen: &Seen) -> Option<Seen> {
+        read_body(&mut self.reader, seen.clone())
+    }
+
     /// The next request, to its end.
     #[track_caller]
     pub fn request(&mut self) -> Seen {

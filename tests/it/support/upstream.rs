@@ -101,7 +101,11 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Seen>>, answer: &Answerer) {
 }
 
 pub(super) fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
-    let mut seen = read_head(reader)?;
+    let seen = read_head(reader)?;
+    read_body(reader, seen)
+}
+
+pub(super) fn read_body(reader: &mut BufReader<TcpStream>, mut seen: Seen) -> Option<Seen> {
     if let Some(length) = seen.header("content-length") {
         seen.body = vec![0; length.parse().ok()?];
         reader.read_exact(&mut seen.body).ok()?;

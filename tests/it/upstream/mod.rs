@@ -6,14 +6,17 @@ mod behind;
 mod crowd;
 mod cut;
 mod early;
+mod expect;
 mod garbled;
-mod http2;
+pub mod http2;
 mod patience;
 mod pipelining;
 mod pool;
 mod retries;
 mod tls;
 mod uploads;
+#[cfg(target_os = "linux")]
+mod volume;
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -80,7 +83,7 @@ impl Stage {
 }
 
 /// The target of a request that is called `name`.
-fn named(name: &str) -> String {
+pub fn named(name: &str) -> String {
     format!("{OPEN}?{name}")
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod uploads;
 
+use std::net::SocketAddr;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -15,11 +16,15 @@ use http::{HeaderMap, Method, Request};
 use super::{FINE, Stage, named};
 
 /// A client's connection, which a thread of its own keeps going.
-struct Client(SendRequest<Bytes>);
+pub struct Client(SendRequest<Bytes>);
 
 impl Client {
     fn of(stage: &Stage) -> Self {
-        let (address, (hand_over, connected)) = (stage.gate.address, channel());
+        Self::to(stage.gate.address)
+    }
+
+    pub fn to(address: SocketAddr) -> Self {
+        let (hand_over, connected) = channel();
         thread::spawn(move || {
             wait_as_long_as_it_takes(async {
                 let stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -32,11 +37,11 @@ impl Client {
     }
 
     /// Begins a request that is called `name`; one without a body has ended with that.
-    fn begin(&mut self, method: Method, name: &str, body: bool) -> (ResponseFuture, SendStream<Bytes>) {
+    pub fn begin(&mut self, method: Method, name: &str, body: bool) -> (ResponseFuture, SendStream<Bytes>) {
         self.begin_with(method, name, HeaderMap::new(), body)
     }
 
-    fn begin_with(
+    pub fn begin_with(
         &mut self,
         method: Method,
         name: &str,
@@ -75,7 +80,7 @@ fn whole(answer: ResponseFuture) -> Result<Whole, h2::Error> {
 }
 
 #[track_caller]
-fn rest(mut download: RecvStream) -> Result<(Vec<u8>, Option<HeaderMap>), h2::Error> {
+pub fn rest(mut download: RecvStream) -> Result<(Vec<u8>, Option<HeaderMap>), h2::Error> {
     wait(async {
         let mut body = Vec::new();
         while let Some(piece) = download.data().await {
@@ -88,15 +93,15 @@ fn rest(mut download: RecvStream) -> Result<(Vec<u8>, Option<HeaderMap>), h2::Er
 }
 
 #[track_caller]
-fn wait<T>(future: impl Future<Output = T>) -> T {
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
     let patience = Duration::from_secs(20);
     wait_as_long_as_it_takes(async { tokio::time::timeout(patience, future).await }).expect("something happens")
 }
 
-fn wait_as_long_as_it_takes<T>(future: impl Future<Output = T>) -> T {
+pub fn wait_as_long_as_it_takes<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
+pub fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
     fields.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
 }
