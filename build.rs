@@ -21,7 +21,6 @@ fn main() {
         ("have_openssl", "openssl"),
         ("have_nghttp", "nghttp"),
         ("have_slowhttptest", "slowhttptest"),
-        ("have_h2load", "h2load"),
     ] {
         let found = on_path(tool);
         if let Some(path) = &found {

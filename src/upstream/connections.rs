@@ -78,6 +78,18 @@ impl Connections {
         Ok(Lease { source: Source::Whole(stream), waiting: self.open.watched(), reused: false, home: Rc::clone(self) })
     }
 
+    /// Takes in a connection that was made elsewhere and has not been used.
+    pub(super) fn adopt(&self, stream: Stream) {
+        self.keep(Idle { stream, waiting: self.open.watched(), since: self.now.get() });
+    }
+
+    fn keep(&self, idle: Idle) {
+        let mut kept = self.idle.borrow_mut();
+        if kept.len() < self.most_idle {
+            kept.push(idle);
+        }
+    }
+
     /// Newest first: the warm end of the stack stays busy and the cold end ages out.
     fn take_ready(&self, surely: bool) -> Option<Idle> {
         let mut idle = self.idle.borrow_mut();
@@ -122,10 +134,7 @@ impl Lease {
             return;
         }
         self.waiting.release();
-        let mut idle = self.home.idle.borrow_mut();
-        if idle.len() < self.home.most_idle {
-            idle.push(Idle { stream, waiting: self.waiting, since: self.home.now.get() });
-        }
+        self.home.keep(Idle { stream, waiting: self.waiting, since: self.home.now.get() });
     }
 
     /// Gives back what was parted.

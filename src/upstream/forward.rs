@@ -216,18 +216,23 @@ impl Upstream {
         let agreed = match self.agreed.get() {
             Some(agreed) => agreed,
             // Boxed, as it is asked once.
-            None => Box::pin(self.ask()).await?,
+            None => Box::pin(self.ask(http2)).await?,
         };
         Ok(agreed.then_some(http2))
     }
 
-    /// Asks whether the upstream can speak HTTP/2, over a connection of its own.
-    async fn ask(&self) -> Result<bool, UpstreamError> {
+    /// Asks whether the upstream can speak HTTP/2. The connection that was made for it is kept for the request that asks.
+    async fn ask(&self, http2: &Http2) -> Result<bool, UpstreamError> {
         let stream = match timeout(self.terms.connect_timeout, self.terms.dial.connect(Protocol::Auto)).await {
             Ok(connected) => connected.map_err(UpstreamError::Connect)?,
             Err(_) => return Err(UpstreamError::ConnectTimeout),
         };
         let agreed = stream.agreed_to_http2();
+        if agreed {
+            http2.adopt(stream).await?;
+        } else {
+            self.connections.adopt(stream);
+        }
         self.agreed.set(Some(agreed));
         Ok(agreed)
     }

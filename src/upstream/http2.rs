@@ -25,6 +25,7 @@ use crate::token::Timestamp;
 use super::answer::Answer;
 use super::forward::response;
 use super::head::Content;
+use super::stream::Stream;
 use super::{Address, Permit, Terms, UpstreamError};
 
 pub(super) use download::Download;
@@ -67,6 +68,14 @@ impl Http2 {
     /// The upstream's own name and port, and how it is spoken to.
     pub(super) fn own(&self) -> (Scheme, &str) {
         (self.scheme.clone(), &self.address)
+    }
+
+    /// Takes in a connection on which HTTP/2 was agreed on and nothing has been said.
+    ///
+    /// # Errors
+    /// When the other side says something else.
+    pub(super) async fn adopt(&self, stream: Stream) -> Result<(), UpstreamError> {
+        self.links.adopt(stream).await
     }
 
     /// Sends a request and returns the answer as soon as its head is there.

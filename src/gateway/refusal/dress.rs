@@ -135,6 +135,7 @@ impl Wording {
     pub fn grpc_status(&self) -> u8 {
         const UNKNOWN: u8 = 2;
         const DEADLINE_EXCEEDED: u8 = 4;
+        const ALREADY_EXISTS: u8 = 6;
         const PERMISSION_DENIED: u8 = 7;
         const RESOURCE_EXHAUSTED: u8 = 8;
         const UNIMPLEMENTED: u8 = 12;
@@ -147,6 +148,7 @@ impl Wording {
             403 => PERMISSION_DENIED,
             404 | 405 | 501 => UNIMPLEMENTED,
             408 => DEADLINE_EXCEEDED,
+            409 => ALREADY_EXISTS,
             413 | 414 | 431 => RESOURCE_EXHAUSTED,
             429 | 502..=504 => UNAVAILABLE,
             _ => UNKNOWN,

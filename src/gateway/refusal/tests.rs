@@ -292,6 +292,7 @@ fn every_refusal_is_a_status_of_grpc_and_none_is_success() {
             400 | 500 => 13,
             404 | 405 | 501 => 12,
             408 => 4,
+            409 => 6,
             413 | 414 | 431 => 8,
             415 => 2,
             _ => 0,

@@ -21,6 +21,7 @@ use crate::token::Timestamp;
 
 use super::super::dial::{Dial, Protocol};
 use super::super::framing::Garbled;
+use super::super::stream::Stream;
 use super::super::waiting::{Lookouts, Waiting};
 use super::super::{Terms, UpstreamError};
 use super::link::{Link, Room, Slot, greet};
@@ -164,9 +165,25 @@ impl Links {
             Ok(connected) => connected.map_err(UpstreamError::Connect)?,
             Err(_) => return Err(UpstreamError::ConnectTimeout),
         };
+        self.greeted(stream).await
+    }
+
+    async fn greeted(&self, stream: Stream) -> Result<Link, UpstreamError> {
         let greeting = timeout(self.connect_timeout, greet(stream, self.room)).await;
         let (send, connection) = greeting.map_err(|_| UpstreamError::ConnectTimeout)??;
         Ok(Link::new(send, connection, self.now.get()))
+    }
+
+    /// Takes in a connection that was made elsewhere.
+    ///
+    /// # Errors
+    /// When it does not speak HTTP/2 in time.
+    pub(super) async fn adopt(&self, stream: Stream) -> Result<(), UpstreamError> {
+        let link = self.greeted(stream).await?;
+        self.expected.set(link.capacity().clamp(1, self.room.streams));
+        self.links.borrow_mut().push(Rc::new(link));
+        self.changed.notify_waiters();
+        Ok(())
     }
 
     /// A connection has nothing to do.

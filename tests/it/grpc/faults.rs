@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::before;
 use super::wire::{self, CANCEL, REFUSED_STREAM};
-use crate::support::{Answer, Call, Connection, Gate, Leg, Scripted, Start};
+use crate::support::{Answer, Call, Connection, Gate, Leg, Scripted, Start, exchange_h2};
 
 struct Stage {
     upstream: Scripted,
@@ -133,14 +133,18 @@ fn a_post_on_a_connection_that_dies_is_never_sent_again() {
 
 #[test]
 fn a_post_that_goaway_covers_is_never_sent_again() {
-    let stage = Stage::new();
-    let answer = ask(stage.post(), || {
-        let mut leg = stage.greeted(100);
-        let stream = wire::request(&mut leg);
-        wire::goaway(&mut leg, stream);
-    });
-    answer.expect(502);
-    stage.upstream.expect_nobody();
+    const INTERNAL_ERROR: u32 = 2;
+    const ENHANCE_YOUR_CALM: u32 = 11;
+    for code in [0, INTERNAL_ERROR, ENHANCE_YOUR_CALM] {
+        let stage = Stage::new();
+        let answer = ask(stage.post(), || {
+            let mut leg = stage.greeted(100);
+            let stream = wire::request(&mut leg);
+            wire::goaway_with(&mut leg, stream, code);
+        });
+        answer.expect(502);
+        stage.upstream.expect_nobody();
+    }
 }
 
 #[test]
@@ -217,6 +221,63 @@ fn a_reset_within_an_answer_cuts_it() {
 }
 
 #[test]
+fn a_reset_within_an_answer_reaches_a_client_of_http2_as_one() {
+    let stage = Stage::new();
+    let address = stage.gate.address;
+    let asking = thread::spawn(move || {
+        let request = http::Request::get(format!("http://{address}/open/it")).body(&b""[..]).unwrap();
+        exchange_h2(address, request)
+    });
+    let mut leg = stage.greeted(100);
+    let stream = wire::request(&mut leg);
+    wire::begin(&mut leg, stream, "some");
+    wire::reset(&mut leg, stream, CANCEL);
+    assert!(asking.join().unwrap().is_err_and(|error| error.is_reset()));
+}
+
+#[test]
+fn a_length_that_is_not_kept_to_is_no_whole_answer() {
+    // `:status: 200` and `content-length: 9`, a literal with a name of the static table.
+    let head = [0x88, 0x0f, 0x0d, 1, b'9'];
+    for body in ["shorter", "longer than that"] {
+        let stage = Stage::new();
+        let mut client = Connection::open(stage.gate.address);
+        client.write(&stage.post().raw());
+        let mut leg = stage.greeted(100);
+        let stream = wire::request(&mut leg);
+        leg.send(wire::frame(wire::HEADERS, wire::END_HEADERS, stream, &head));
+        leg.send(wire::frame(wire::DATA, wire::END_STREAM, stream, body.as_bytes()));
+        let heard = String::from_utf8(client.rest()).unwrap();
+        let body = heard.split("\r\n\r\n").nth(1).unwrap_or_default();
+        assert!(heard.starts_with("HTTP/1.1 502") || body.len() < 9, "{heard}");
+        drop(leg);
+    }
+}
+
+#[test]
+fn answers_without_a_body_have_none_and_keep_the_length_they_name() {
+    // The statuses 200, 204 and 304 of the static table. With 304 it may be left out (RFC 9110 section 15.4.5), and hyper
+    // does.
+    for (method, status, expected) in [("HEAD", 0x88, Some("9")), ("GET", 0x89, None), ("GET", 0x8b, None)] {
+        let stage = Stage::new();
+        let mut client = Connection::open(stage.gate.address);
+        client.write(&stage.gate.call(method, "/open/it").header("Connection", "close").raw());
+        let mut leg = stage.greeted(100);
+        let stream = wire::request(&mut leg);
+        let length: &[u8] = if status == 0x89 { &[] } else { &[0x0f, 0x0d, 1, b'9'] };
+        leg.send(wire::frame(
+            wire::HEADERS,
+            wire::END_HEADERS | wire::END_STREAM,
+            stream,
+            &[&[status], length].concat(),
+        ));
+        let heard = String::from_utf8(client.rest()).unwrap();
+        assert!(heard.find("\r\n\r\n") == Some(heard.len() - 4), "{heard}");
+        assert_eq!(heard.lines().find_map(|line| line.strip_prefix("content-length: ")), expected, "{heard}");
+    }
+}
+
+#[test]
 fn a_client_that_leaves_resets_its_stream_upstream() {
     let stage = Stage::new();
     let mut client = Connection::open(stage.gate.address);
@@ -275,6 +336,8 @@ fn an_upstream_of_http1_gets_no_request() {
         assert!(!leg.closed().windows(5).any(|window| window == b"hello"));
     });
     answer.expect(502);
+    let line = stage.gate.wait_for_log("upstream failed");
+    assert!(line.contains("it does not speak HTTP/2"), "{line}");
 }
 
 #[test]

@@ -4,7 +4,8 @@ mod calls;
 mod faults;
 mod pairs;
 mod refused;
-mod wire;
+mod volume;
+pub mod wire;
 
 use std::net::SocketAddr;
 

@@ -7,6 +7,7 @@ pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
@@ -41,8 +42,15 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 /// Reads the gate's preface and says how many streams there may be at once.
 #[track_caller]
 pub fn greet(leg: &mut Leg, streams: u32) {
+    greet_with(leg, &[(3, streams)]);
+}
+
+/// The same with any settings.
+#[track_caller]
+pub fn greet_with(leg: &mut Leg, settings: &[(u16, u32)]) {
     assert_eq!(leg.take(24), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    leg.send(frame(SETTINGS, 0, 0, &[&[0, 3], &streams.to_be_bytes()[..]].concat()));
+    let setting = |(name, value): &(u16, u32)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat();
+    leg.send(frame(SETTINGS, 0, 0, &settings.iter().flat_map(setting).collect::<Vec<_>>()));
 }
 
 #[track_caller]
@@ -92,5 +100,9 @@ pub fn reset(leg: &mut Leg, stream: u32, code: u32) {
 
 /// Says that nothing behind `last` was looked at.
 pub fn goaway(leg: &mut Leg, last: u32) {
-    leg.send(frame(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat()));
+    goaway_with(leg, last, 0);
+}
+
+pub fn goaway_with(leg: &mut Leg, last: u32, code: u32) {
+    leg.send(frame(GOAWAY, 0, 0, &[last.to_be_bytes(), code.to_be_bytes()].concat()));
 }

@@ -2,12 +2,13 @@
 //! hears that there is none, and no connection is used again that could give one request the answer to another.
 
 mod answers;
+mod asking;
 mod behind;
 mod crowd;
 mod cut;
 mod early;
-mod expect;
 mod garbled;
+mod half;
 pub mod http2;
 mod patience;
 mod pipelining;

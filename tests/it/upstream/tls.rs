@@ -18,7 +18,8 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::{FINE, OPEN, answers, named};
-use crate::support::{Call, Connection, Gate, Run, Scripted, Start, Upstream, exchange, until};
+use crate::grpc::wire;
+use crate::support::{Call, Connection, Gate, Leg, Run, Scripted, Start, Upstream, exchange, until};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -39,6 +40,18 @@ struct Shield {
 impl Shield {
     /// With a certificate for `name` by `authority`. With `clients`, only those it vouches for get in.
     fn before(upstream: SocketAddr, name: &str, authority: &Authority, clients: Option<&Authority>) -> Self {
+        Self::speaking(&[], [upstream; 2], name, authority, clients)
+    }
+
+    /// One that agrees to the first of `protocols` that it is offered: connections over HTTP/2 go to the second of
+    /// `upstreams`, and all others to the first.
+    fn speaking(
+        protocols: &[&str],
+        upstreams: [SocketAddr; 2],
+        name: &str,
+        authority: &Authority,
+        clients: Option<&Authority>,
+    ) -> Self {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, authority).unwrap();
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -53,7 +66,8 @@ impl Shield {
             }
         };
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        let mut config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (handshakes, open) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         listener.set_nonblocking(true).unwrap();
@@ -61,7 +75,7 @@ impl Shield {
         let counted = (Arc::clone(&handshakes), Arc::clone(&open));
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(relay(listener, TlsAcceptor::from(Arc::new(config)), upstream, counted));
+            runtime.block_on(relay(listener, TlsAcceptor::from(Arc::new(config)), upstreams, counted));
         });
         Self { address, handshakes, open }
     }
@@ -74,7 +88,7 @@ impl Shield {
 async fn relay(
     listener: std::net::TcpListener,
     acceptor: TlsAcceptor,
-    upstream: SocketAddr,
+    upstreams: [SocketAddr; 2],
     counted: (Arc<AtomicUsize>, Arc<AtomicUsize>),
 ) {
     let listener = TcpListener::from_std(listener).unwrap();
@@ -84,7 +98,8 @@ async fn relay(
             let Ok(mut stream) = acceptor.accept(stream).await else { return };
             handshakes.fetch_add(1, Ordering::SeqCst);
             open.fetch_add(1, Ordering::SeqCst);
-            let Ok(mut behind) = AsyncStream::connect(upstream).await else { return };
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let Ok(mut behind) = AsyncStream::connect(upstreams[usize::from(http2)]).await else { return };
             let _ = copy_bidirectional(&mut stream, &mut behind).await;
             let _ = stream.shutdown().await;
             open.fetch_sub(1, Ordering::SeqCst);
@@ -250,7 +265,9 @@ fn what_is_wrong_with_the_files_is_told_at_the_start_and_by_check() {
 fn scripted() -> (Scripted, Shield, Gate) {
     let (authority, upstream) = (authority(), Scripted::start());
     let shield = Shield::before(upstream.address, "localhost", &authority, None);
-    let gate = start(&shield, "localhost", &authority).start();
+    // Without asking first: a connection that was made to ask is not the one that a POST is sent over, if TLS has said
+    // something on it meanwhile.
+    let gate = start(&shield, "localhost", &authority).set("upstream.protocol", "http1").start();
     (upstream, shield, gate)
 }
 
@@ -345,4 +362,85 @@ fn a_websocket_goes_through() {
     assert_eq!(leg.take(10), b"from below");
     client.end();
     assert!(leg.closed().is_empty());
+}
+
+/// Upstreams of HTTP/1.1 and HTTP/2 behind a shield that agrees to the first of `protocols` that it is offered.
+fn agreeing(protocols: &[&str], protocol: &str) -> (Scripted, Scripted, Shield, Gate) {
+    let (authority, http1, http2) = (authority(), Scripted::start(), Scripted::start());
+    let shield = Shield::speaking(protocols, [http1.address, http2.address], "localhost", &authority, None);
+    let gate = start(&shield, "localhost", &authority).set("upstream.protocol", protocol).start();
+    (http1, http2, shield, gate)
+}
+
+/// A request over HTTP/2, answered.
+#[track_caller]
+fn over_http2(leg: &mut Leg, client: &mut Connection) {
+    let stream = wire::request(leg);
+    wire::answer(leg, stream, "fine");
+    assert_eq!(client.read().expect("an answer").expect(200).text(), "fine");
+}
+
+#[test]
+fn http2_is_spoken_where_both_have_agreed_to_it() {
+    for protocol in ["auto", "http2"] {
+        let (http1, http2, _shield, gate) = agreeing(&["h2", "http/1.1"], protocol);
+        let mut client = Connection::open(gate.address);
+        client.write(&Call::new(gate.address, "POST", OPEN).body("x").raw());
+        let mut leg = http2.accept();
+        wire::greet(&mut leg, 10);
+        over_http2(&mut leg, &mut client);
+        client.write(&Call::new(gate.address, "GET", OPEN).raw());
+        over_http2(&mut leg, &mut client);
+        http1.expect_nobody();
+        http2.expect_nobody();
+    }
+}
+
+#[test]
+fn where_the_upstream_cannot_http1_is_spoken() {
+    for protocols in [&["http/1.1"][..], &[]] {
+        let (http1, http2, _shield, gate) = agreeing(protocols, "auto");
+        let mut client = Connection::open(gate.address);
+        client.write(&Call::new(gate.address, "GET", &named("first")).raw());
+        let mut leg = http1.accept();
+        answers(&mut leg, &mut client, "first");
+        client.write(&Call::new(gate.address, "GET", &named("second")).raw());
+        answers(&mut leg, &mut client, "second");
+        http2.expect_nobody();
+    }
+}
+
+#[test]
+fn http1_is_spoken_where_the_operator_wants_that() {
+    let (http1, http2, _shield, gate) = agreeing(&["h2", "http/1.1"], "http1");
+    let mut client = Connection::open(gate.address);
+    client.write(&Call::new(gate.address, "GET", &named("first")).raw());
+    answers(&mut http1.accept(), &mut client, "first");
+    http2.expect_nobody();
+}
+
+#[test]
+fn an_upstream_that_does_not_agree_to_http2_gets_none_unasked() {
+    for protocols in [&["http/1.1"][..], &[]] {
+        let (_http1, _http2, _shield, gate) = agreeing(protocols, "http2");
+        gate.get(OPEN).send().expect_refusal(502);
+        gate.wait_for_log("upstream_unreachable");
+    }
+}
+
+#[test]
+fn a_websocket_goes_over_http1_although_both_can_http2() {
+    let (http1, http2, _shield, gate) = agreeing(&["h2", "http/1.1"], "auto");
+    let mut client = Connection::open(gate.address);
+    let wish = Call::new(gate.address, "GET", OPEN)
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    client.write(&wish.raw());
+    let mut leg = http1.accept();
+    assert_eq!(leg.head().header("upgrade"), Some("websocket"));
+    leg.send("HTTP/1.1 204 No Content\r\n\r\n");
+    client.read().expect("an answer").expect(204);
+    http2.expect_nobody();
 }
