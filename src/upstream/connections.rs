@@ -75,19 +75,12 @@ impl Connections {
             Ok(connected) => connected.map_err(UpstreamError::Connect)?,
             Err(_) => return Err(UpstreamError::ConnectTimeout),
         };
-        Ok(Lease { source: Source::Whole(stream), waiting: self.open.watched(), reused: false, home: Rc::clone(self) })
+        Ok(self.over(stream))
     }
 
-    /// Takes in a connection that was made elsewhere and has not been used.
-    pub(super) fn adopt(&self, stream: Stream) {
-        self.keep(Idle { stream, waiting: self.open.watched(), since: self.now.get() });
-    }
-
-    fn keep(&self, idle: Idle) {
-        let mut kept = self.idle.borrow_mut();
-        if kept.len() < self.most_idle {
-            kept.push(idle);
-        }
+    /// A connection that was made elsewhere and has not been used.
+    pub(super) fn over(self: &Rc<Self>, stream: Stream) -> Lease {
+        Lease { source: Source::Whole(stream), waiting: self.open.watched(), reused: false, home: Rc::clone(self) }
     }
 
     /// Newest first: the warm end of the stack stays busy and the cold end ages out.
@@ -134,7 +127,10 @@ impl Lease {
             return;
         }
         self.waiting.release();
-        self.home.keep(Idle { stream, waiting: self.waiting, since: self.home.now.get() });
+        let mut idle = self.home.idle.borrow_mut();
+        if idle.len() < self.home.most_idle {
+            idle.push(Idle { stream, waiting: self.waiting, since: self.home.now.get() });
+        }
     }
 
     /// Gives back what was parted.

@@ -31,6 +31,7 @@ use super::framing::Garbled;
 use super::head::{self, Content, Head};
 use super::headers::{Authorization, Forwarded, Identity, Origin, Vouched};
 use super::http2::{Http2, Http2Bounds, Outgoing};
+use super::stream::Stream;
 use super::tunnel::Tunnels;
 use super::upgrade::Offer;
 use super::upload::Upload;
@@ -106,6 +107,13 @@ pub struct Upstream {
     agreed: Cell<Option<bool>>,
 }
 
+/// What a request goes over.
+enum Way<'a> {
+    /// With the connection that asked for more, if one did.
+    Http1(Option<Stream>),
+    Http2(&'a Http2),
+}
+
 impl Upstream {
     pub fn new(terms: Terms) -> Self {
         let http2 = match terms.protocol {
@@ -157,18 +165,17 @@ impl Upstream {
         let (mut parts, body) = request.into_parts();
         let content = Upload::content(&body);
         let offer = self.offer(&mut parts, content, permit)?;
-        if let Some(http2) = self.http2(offer.is_some()).await? {
-            let own = http2.own();
-            let outgoing = Outgoing::new(&parts.method, &target, content, &parts.headers, &vouched, own)
-                .map_err(|error| UpstreamError::Connect(io::Error::other(error)))?;
-            // Boxed: requests over HTTP/1.1 need not carry it.
-            return Box::pin(http2.forward(outgoing, content, body, permit)).await.inspect_err(|error| {
-                // It may be another one by now, which has to be asked anew.
-                if matches!(error, UpstreamError::Connect(_)) {
-                    self.agreed.set(None);
-                }
-            });
-        }
+        let asked = match self.way(offer.is_some()).await? {
+            Way::Http1(asked) => asked,
+            Way::Http2(http2) => {
+                let own = http2.own();
+                let outgoing = Outgoing::new(&parts.method, &target, content, &parts.headers, &vouched, own)
+                    .map_err(|error| UpstreamError::Connect(io::Error::other(error)))?;
+                // Boxed: requests over HTTP/1.1 need not carry it.
+                let answer = Box::pin(http2.forward(outgoing, content, body, permit)).await;
+                return answer.inspect_err(|error| self.doubt(error));
+            }
+        };
         let mut head = head::write(&parts.method, &target, content, &parts.headers, &vouched);
         if let Some(offer) = &offer {
             offer.write(&mut head);
@@ -179,7 +186,11 @@ impl Upstream {
         let mut spare = parts.headers;
         spare.clear();
 
-        let lease = bound(self.connections.lease(!repeatable).await?, permit);
+        let lease = match asked {
+            Some(stream) => self.connections.over(stream),
+            None => self.connections.lease(!repeatable).await.inspect_err(|error| self.doubt(error))?,
+        };
+        let lease = bound(lease, permit);
         let mut exchange = Box::new(Exchange::new(lease, upload, offer));
         let patience = self.terms.first_byte_timeout;
         loop {
@@ -203,38 +214,46 @@ impl Upstream {
         }
     }
 
-    /// HTTP/2, if that is what a request goes over. An upgrade has no place in it (RFC 9113 section 8.6); what the upstream
-    /// would have to offer is another thing (RFC 8441).
-    async fn http2(&self, upgrade: bool) -> Result<Option<&Http2>, UpstreamError> {
-        let Some(http2) = &self.http2 else { return Ok(None) };
+    /// What a request goes over. An upgrade has no place in HTTP/2 (RFC 9113 section 8.6); what the upstream would have to
+    /// offer is another thing (RFC 8441).
+    async fn way(&self, upgrade: bool) -> Result<Way<'_>, UpstreamError> {
+        let Some(http2) = &self.http2 else { return Ok(Way::Http1(None)) };
         match (self.terms.protocol, upgrade) {
             (Protocol::Http2, true) => return Err(UpstreamError::NoUpgrade),
-            (Protocol::Http2, false) => return Ok(Some(http2)),
-            (Protocol::Auto | Protocol::Http1, true) => return Ok(None),
+            (Protocol::Http2, false) => return Ok(Way::Http2(http2)),
+            (Protocol::Auto | Protocol::Http1, true) => return Ok(Way::Http1(None)),
             (Protocol::Auto | Protocol::Http1, false) => {}
         }
-        let agreed = match self.agreed.get() {
-            Some(agreed) => agreed,
+        match self.agreed.get() {
+            Some(true) => Ok(Way::Http2(http2)),
+            Some(false) => Ok(Way::Http1(None)),
             // Boxed, as it is asked once.
-            None => Box::pin(self.ask(http2)).await?,
-        };
-        Ok(agreed.then_some(http2))
+            None => Box::pin(self.ask(http2)).await,
+        }
     }
 
-    /// Asks whether the upstream can speak HTTP/2. The connection that was made for it is kept for the request that asks.
-    async fn ask(&self, http2: &Http2) -> Result<bool, UpstreamError> {
+    /// Asks whether the upstream can speak HTTP/2. The connection that was made for it is for the request that asks.
+    async fn ask<'a>(&self, http2: &'a Http2) -> Result<Way<'a>, UpstreamError> {
         let stream = match timeout(self.terms.connect_timeout, self.terms.dial.connect(Protocol::Auto)).await {
             Ok(connected) => connected.map_err(UpstreamError::Connect)?,
             Err(_) => return Err(UpstreamError::ConnectTimeout),
         };
         let agreed = stream.agreed_to_http2();
-        if agreed {
+        let way = if agreed {
             http2.adopt(stream).await?;
+            Way::Http2(http2)
         } else {
-            self.connections.adopt(stream);
-        }
+            Way::Http1(Some(stream))
+        };
         self.agreed.set(Some(agreed));
-        Ok(agreed)
+        Ok(way)
+    }
+
+    /// Where no connection can be made, the upstream may be another one by now, which has to be asked anew.
+    fn doubt(&self, error: &UpstreamError) {
+        if matches!(error, UpstreamError::Connect(_)) {
+            self.agreed.set(None);
+        }
     }
 
     /// The change of protocol that goes on with a request. What asks for none has nothing to pay.

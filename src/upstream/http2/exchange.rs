@@ -18,6 +18,7 @@ use http::Response;
 use super::super::UpstreamError;
 use super::super::answer::Answer;
 use super::super::framing::Garbled;
+use super::super::head::LONGEST;
 use super::super::upload::{UploadError, discard};
 use super::super::waiting::Waiting;
 use super::download::Download;
@@ -31,6 +32,8 @@ pub(super) struct Exchange {
     stream: SendStream<Bytes>,
     /// The upstream takes no more of the request. It may answer all the same.
     refused: bool,
+    /// How much of interim answers has come. Without a limit an upstream could send them for ever.
+    interim: usize,
 }
 
 /// Why there is no answer.
@@ -50,7 +53,7 @@ impl Exchange {
     /// Sends the head.
     pub(super) fn begin(mut slot: Slot, outgoing: &Outgoing, upload: &mut Upload) -> Result<Self, Failure> {
         match slot.send.send_request(outgoing.request(), upload.is_over()) {
-            Ok((answer, stream)) => Ok(Self { slot: Rc::new(slot), answer, stream, refused: false }),
+            Ok((answer, stream)) => Ok(Self { slot: Rc::new(slot), answer, stream, refused: false, interim: 0 }),
             // The connection has ended, or is about to: no stream was opened.
             Err(error) if error.is_go_away() || error.is_io() => {
                 slot.retire();
@@ -86,8 +89,14 @@ impl Exchange {
             }
         }
         // Interim answers are for this hop, as far as anybody has a use for them.
-        while let Poll::Ready(Some(Ok(_))) = self.answer.poll_informational(context) {
+        while let Poll::Ready(Some(Ok(interim))) = self.answer.poll_informational(context) {
             waiting.moved();
+            // As HTTP/2 counts heads (RFC 9113 section 6.5.2), the status among them.
+            let fields = interim.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
+            self.interim += 42 + fields.sum::<usize>();
+            if self.interim > LONGEST {
+                return Poll::Ready(Err(Failure::Final(Garbled("interim answers without end").into())));
+            }
         }
         match Pin::new(&mut self.answer).poll(context) {
             Poll::Ready(Ok(answer)) => {

@@ -104,7 +104,7 @@ impl Links {
     }
 
     async fn queue(self: &Rc<Self>, waiting: &Waiting) -> Result<Slot, UpstreamError> {
-        let _queued = Queued::join(&self.queued);
+        let _queued = Counted::among(&self.queued);
         let failures = self.failures.get();
         loop {
             let mut changed = pin!(self.changed.notified());
@@ -136,13 +136,12 @@ impl Links {
     }
 
     fn open_if_wanted(self: &Rc<Self>) {
-        let open = self.links.borrow().iter().filter(|link| link.is_open()).count();
-        let coming = self.opening.get();
-        if open + coming >= self.most || coming * self.expected.get() >= self.queued.get() {
+        if self.is_full() || self.opening.get() * self.expected.get() >= self.queued.get() {
             return;
         }
-        self.opening.set(coming + 1);
         let home = Rc::clone(self);
+        // Counted from now on: the task itself begins later.
+        self.opening.set(self.opening.get() + 1);
         spawn_local(async move {
             let opened = home.open().await;
             home.opening.set(home.opening.get() - 1);
@@ -174,12 +173,22 @@ impl Links {
         Ok(Link::new(send, connection, self.now.get()))
     }
 
-    /// Takes in a connection that was made elsewhere.
+    /// Whether there are as many connections as there may be.
+    fn is_full(&self) -> bool {
+        self.links.borrow().iter().filter(|link| link.is_open()).count() + self.opening.get() >= self.most
+    }
+
+    /// Takes in a connection that was made elsewhere, if there may be one more.
     ///
     /// # Errors
     /// When it does not speak HTTP/2 in time.
     pub(super) async fn adopt(&self, stream: Stream) -> Result<(), UpstreamError> {
+        if self.is_full() {
+            return Ok(());
+        }
+        let opening = Counted::among(&self.opening);
         let link = self.greeted(stream).await?;
+        drop(opening);
         self.expected.set(link.capacity().clamp(1, self.room.streams));
         self.links.borrow_mut().push(Rc::new(link));
         self.changed.notify_waiters();
@@ -225,17 +234,17 @@ impl Links {
     }
 }
 
-/// Counts among those that wait for as long as it lives.
-struct Queued<'a>(&'a Cell<usize>);
+/// Counts as one more for as long as it lives.
+struct Counted<'a>(&'a Cell<usize>);
 
-impl<'a> Queued<'a> {
-    fn join(queued: &'a Cell<usize>) -> Self {
-        queued.set(queued.get() + 1);
-        Self(queued)
+impl<'a> Counted<'a> {
+    fn among(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
     }
 }
 
-impl Drop for Queued<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }

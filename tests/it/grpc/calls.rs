@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::before;
 use crate::support::Gate;
+use crate::upstream::tls::{Shield, authority, start};
 
 const SCRIPT: &str = "tests/clients/python/grpc_flow.py";
 
@@ -29,19 +30,29 @@ fn python(url: &str) -> Command {
 
 /// A gate before a server of the library.
 #[track_caller]
-fn stage() -> (Server, Gate) {
+fn stage(tls: bool) -> (Server, Gate) {
     let mut server = Server(python("http://none").arg("serve").stdout(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
     BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let port: u16 = line.trim().parse().unwrap();
     let other = format!("{}\n[[route]]\npath = \"/other/*\"\nscope = \"other\"\n", super::ROUTES);
-    let gate = before(([127, 0, 0, 1], port).into()).config_file(&other).start();
-    (server, gate)
+    let address = ([127, 0, 0, 1], port).into();
+    if !tls {
+        return (server, before(address).config_file(&other).start());
+    }
+    let authority = authority();
+    let shield = Shield::speaking(&["h2"], [address; 2], "localhost", &authority, None);
+    (server, start(&shield, "localhost", &authority).config_file(&other).set("routes.preset", "none").start())
 }
 
 #[track_caller]
 fn call(story: &str) {
-    let (_server, gate) = stage();
+    let (_server, gate) = stage(false);
+    tell(story, &gate);
+}
+
+#[track_caller]
+fn tell(story: &str, gate: &Gate) {
     let tokens = gate.alice(&["chat"]);
     let output = python(&format!("http://{}", gate.address))
         .args([story, &gate.address.to_string(), &tokens.field("access_token")])
@@ -57,6 +68,13 @@ fn call(story: &str) {
 #[cfg_attr(not(have_python_clients), ignore = "the Python clients are not prepared: make clients")]
 fn calls_of_all_four_kinds_pass_with_their_metadata() {
     call("kinds");
+}
+
+#[test]
+#[cfg_attr(not(have_python_clients), ignore = "the Python clients are not prepared: make clients")]
+fn so_they_do_where_the_upstream_is_spoken_to_through_tls() {
+    let (_server, gate) = stage(true);
+    tell("kinds", &gate);
 }
 
 #[test]

@@ -292,6 +292,26 @@ fn a_client_that_leaves_resets_its_stream_upstream() {
 }
 
 #[test]
+fn requests_that_are_taken_back_leave_their_places_free() {
+    let stage = Stage::with(|start| start.set("limits.upstream_h2_connections", "1"));
+    let mut leg = None;
+    for _ in 0..20 {
+        let mut client = Connection::open(stage.gate.address);
+        client.write(&stage.post().raw());
+        let leg = leg.get_or_insert_with(|| stage.greeted(1));
+        let stream = wire::request(leg);
+        drop(client);
+        assert_eq!(wire::next(leg, wire::RST_STREAM).stream, stream);
+    }
+    let answer = ask(stage.post(), || {
+        let leg = leg.as_mut().unwrap();
+        let stream = wire::request(leg);
+        wire::answer(leg, stream, "done");
+    });
+    assert_eq!(answer.expect(200).text(), "done");
+}
+
+#[test]
 fn a_silent_upstream_is_a_504_and_its_stream_is_reset() {
     let stage = Stage::with(|start| start.set("upstream.first_byte_timeout", "300ms"));
     let answer = ask(stage.post(), || {

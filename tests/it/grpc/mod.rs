@@ -2,7 +2,7 @@
 
 mod calls;
 mod faults;
-mod pairs;
+pub mod pairs;
 mod refused;
 mod volume;
 pub mod wire;

@@ -19,7 +19,7 @@ struct Met {
 }
 
 /// An upstream of HTTP/2 that answers with what it was asked.
-fn h2_upstream() -> SocketAddr {
+pub fn h2_upstream() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -57,6 +57,7 @@ async fn echo(request: Request<h2::RecvStream>, mut respond: h2::server::SendRes
     let answer = Response::builder()
         .header("x-method", head.method.as_str())
         .header("x-path", head.uri.path())
+        .header("x-scheme", head.uri.scheme_str().unwrap())
         .header("x-host", head.uri.authority().unwrap().as_str())
         .header("x-portcullis", "denied")
         .header("trailer", "x-sum")
@@ -194,6 +195,21 @@ fn an_interim_answer_is_no_answer() {
     leg.send(wire::frame(wire::HEADERS, wire::END_HEADERS, stream, b"\x08\x03103"));
     wire::answer(&mut leg, stream, "done");
     assert_eq!(asking.join().unwrap().expect(200).text(), "done");
+}
+
+#[test]
+fn interim_answers_without_end_are_none() {
+    let upstream = Scripted::start();
+    let gate = before(upstream.address).start();
+    let call = gate.post("/open/it").body("hello");
+    let asking = thread::spawn(move || call.send());
+    let mut leg = upstream.accept();
+    wire::greet(&mut leg, 100);
+    let stream = wire::request(&mut leg);
+    for _ in 0..3000 {
+        leg.send(wire::frame(wire::HEADERS, wire::END_HEADERS, stream, b"\x08\x03103"));
+    }
+    asking.join().unwrap().expect(502);
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod patience;
 mod pipelining;
 mod pool;
 mod retries;
-mod tls;
+pub mod tls;
 mod uploads;
 #[cfg(target_os = "linux")]
 mod volume;

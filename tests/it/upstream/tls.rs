@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
@@ -18,20 +18,22 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::{FINE, OPEN, answers, named};
+use crate::grpc::pairs::h2_upstream;
 use crate::grpc::wire;
 use crate::support::{Call, Connection, Gate, Leg, Run, Scripted, Start, Upstream, exchange, until};
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Authority {
+pub fn authority() -> Authority {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
 /// What stands before an upstream and takes TLS away.
-struct Shield {
-    address: SocketAddr,
+pub struct Shield {
+    pub address: SocketAddr,
+    config: Arc<Mutex<Arc<ServerConfig>>>,
     handshakes: Arc<AtomicUsize>,
     /// Connections that have not ended.
     open: Arc<AtomicUsize>,
@@ -45,7 +47,7 @@ impl Shield {
 
     /// One that agrees to the first of `protocols` that it is offered: connections over HTTP/2 go to the second of
     /// `upstreams`, and all others to the first.
-    fn speaking(
+    pub fn speaking(
         protocols: &[&str],
         upstreams: [SocketAddr; 2],
         name: &str,
@@ -66,18 +68,28 @@ impl Shield {
             }
         };
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let mut config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
-        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        let config = Arc::new(Mutex::new(Arc::new(config)));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (handshakes, open) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let counted = (Arc::clone(&handshakes), Arc::clone(&open));
+        let (used, counted) = (Arc::clone(&config), (Arc::clone(&handshakes), Arc::clone(&open)));
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(relay(listener, TlsAcceptor::from(Arc::new(config)), upstreams, counted));
+            runtime.block_on(relay(listener, used, upstreams, counted));
         });
-        Self { address, handshakes, open }
+        let shield = Self { address, config, handshakes, open };
+        shield.agree_to(protocols);
+        shield
+    }
+
+    /// From now on, to the first of these that it is offered.
+    fn agree_to(&self, protocols: &[&str]) {
+        let mut config = self.config.lock().unwrap();
+        let mut other = ServerConfig::clone(&config);
+        other.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        *config = Arc::new(other);
     }
 
     fn handshakes(&self) -> usize {
@@ -87,13 +99,13 @@ impl Shield {
 
 async fn relay(
     listener: std::net::TcpListener,
-    acceptor: TlsAcceptor,
+    config: Arc<Mutex<Arc<ServerConfig>>>,
     upstreams: [SocketAddr; 2],
     counted: (Arc<AtomicUsize>, Arc<AtomicUsize>),
 ) {
     let listener = TcpListener::from_std(listener).unwrap();
     while let Ok((stream, _)) = listener.accept().await {
-        let (acceptor, (handshakes, open)) = (acceptor.clone(), counted.clone());
+        let (acceptor, (handshakes, open)) = (TlsAcceptor::from(config.lock().unwrap().clone()), counted.clone());
         tokio::spawn(async move {
             let Ok(mut stream) = acceptor.accept(stream).await else { return };
             handshakes.fetch_add(1, Ordering::SeqCst);
@@ -107,7 +119,7 @@ async fn relay(
     }
 }
 
-fn start(shield: &Shield, host: &str, authority: &Authority) -> Start {
+pub fn start(shield: &Shield, host: &str, authority: &Authority) -> Start {
     let start = Start::before(shield.address)
         .set("upstream.url", &format!("https://{host}:{}", shield.address.port()))
         .set("upstream.tls.ca_file", "ca.pem")
@@ -154,8 +166,10 @@ fn whoever_cannot_prove_it_gets_nothing() {
         unreachable(&start(&shield, "localhost", &ours).start(), why);
     }
     // Nor does one that speaks no TLS at all.
-    let clear = Shield { address: upstream.address, handshakes: Arc::default(), open: Arc::default() };
-    unreachable(&start(&clear, "localhost", &ours).start(), "cannot connect to the upstream");
+    let clear = Start::before(upstream.address)
+        .set("upstream.url", &format!("https://localhost:{}", upstream.address.port()))
+        .set("upstream.tls.roots", "mozilla");
+    unreachable(&clear.start(), "cannot connect to the upstream");
     // Of the last one, the beginning of the handshake.
     assert!(upstream.seen().iter().all(|seen| !seen.target.contains(OPEN)));
 }
@@ -265,9 +279,7 @@ fn what_is_wrong_with_the_files_is_told_at_the_start_and_by_check() {
 fn scripted() -> (Scripted, Shield, Gate) {
     let (authority, upstream) = (authority(), Scripted::start());
     let shield = Shield::before(upstream.address, "localhost", &authority, None);
-    // Without asking first: a connection that was made to ask is not the one that a POST is sent over, if TLS has said
-    // something on it meanwhile.
-    let gate = start(&shield, "localhost", &authority).set("upstream.protocol", "http1").start();
+    let gate = start(&shield, "localhost", &authority).start();
     (upstream, shield, gate)
 }
 
@@ -407,6 +419,22 @@ fn where_the_upstream_cannot_http1_is_spoken() {
         client.write(&Call::new(gate.address, "GET", &named("second")).raw());
         answers(&mut leg, &mut client, "second");
         http2.expect_nobody();
+    }
+}
+
+#[test]
+fn an_upstream_that_speaks_something_else_by_now_is_asked_again() {
+    let (authority, http1) = (authority(), Upstream::start());
+    let upstreams = [http1.address, h2_upstream()];
+    let shield = Shield::speaking(&["h2", "http/1.1"], upstreams, "localhost", &authority, None);
+    let gate = start(&shield, "localhost", &authority).set("upstream.keepalive", "0s").start();
+    let ask = || gate.post(OPEN).body("x").send();
+    for (protocols, http2) in [(&["http/1.1"][..], false), (&["h2"], true), (&["http/1.1"], false)] {
+        ask().expect(200);
+        shield.agree_to(protocols);
+        // It is found out by the one request for which no connection can be made.
+        ask().expect_refusal(502);
+        assert_eq!(ask().expect(200).header("x-scheme"), http2.then_some("https"));
     }
 }
 
