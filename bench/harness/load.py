@@ -6,7 +6,9 @@ Does not know: what the proxy spent on it.
 
 import json
 import os
+import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -31,13 +33,14 @@ class Seen:
 
 def missing_tool(scenario, which):
     """The tool that `scenario` needs and that `which` does not find, with the package that has it."""
-    tool, package = {"wrk": ("wrk", "wrk"), "paced": ("h2load", "nghttp2-client"), "hold": (None, None)}[scenario.tool]
-    return None if tool is None or which(tool) else f"{tool} (Debian: {package})"
+    package = {"wrk": "wrk", "h2load": "nghttp2-client", "openssl": "openssl"}
+    tool = {"paced": "h2load", "h2": "h2load", "handshake": "openssl"}.get(scenario.tool, scenario.tool)
+    return None if tool not in package or which(tool) else f"{tool} (Debian: {package[tool]})"
 
 
 def send(scenario, port, tokens, refused, seconds, cpus):
     """Loads `port` for some seconds with the tokens of a file. With `refused` every answer has to be a refusal."""
-    tool = _paced if scenario.tool == "paced" else _wrk
+    tool = {"wrk": _wrk, "paced": _h2load, "h2": _h2load, "handshake": _handshakes}[scenario.tool]
     try:
         return tool(scenario, port, tokens, refused, seconds, cpus)
     except (subprocess.TimeoutExpired, StopIteration, ValueError, OSError) as error:
@@ -49,7 +52,8 @@ def _wrk(scenario, port, tokens, refused, seconds, cpus):
     def load(connections, target):
         environment = {**os.environ, "TOKENS": str(tokens), "TARGET": target}
         options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(BENCH / "conf" / "wrk.lua")]
-        return _run(["wrk", *options, f"http://127.0.0.1:{port}/"], seconds + 60, cpus, environment)
+        close = ["-H", "Connection: close"] if scenario.close else []
+        return _run(["wrk", *options, *close, f"{_origin(scenario, port)}/"], seconds + 60, cpus, environment)
 
     with ThreadPoolExecutor() as beside:
         heavy = beside.submit(load, scenario.heavy, HEAVY_TARGET) if scenario.heavy else None
@@ -65,19 +69,34 @@ def _told_by_wrk(output, refused):
     return Seen(seen["requests"], seen["seconds"], seen["p50"], seen["p99"], wrong + seen["broken"])
 
 
-def _paced(scenario, port, tokens, refused, seconds, cpus):
+def _h2load(scenario, port, tokens, refused, seconds, cpus):
     log = WORK / "requests.log"
     token = tokens.read_text().splitlines()[0]
     log.unlink(missing_ok=True)
-    command = ["h2load", "--h1", "-t1", f"-c{scenario.connections}", f"--rps={scenario.rate}", f"-D{seconds}"]
+    pace = ["--h1", f"--rps={scenario.rate}"] if scenario.rate else ["-m8"]
+    command = ["h2load", *pace, "-t1", f"-c{scenario.connections}", f"-D{seconds}"]
     headers = [f"authorization: Bearer {token}", "accept: application/json"]
     options = [f"--log-file={log}", *(word for header in headers for word in ("-H", header))]
-    _run([*command, *options, f"http://127.0.0.1:{port}{scenario.target}"], seconds + 60, cpus)
+    _run([*command, *options, f"{_origin(scenario, port)}{scenario.target}"], seconds + 60, cpus)
     # Start, status and duration in microseconds, one request a line.
     rows = [line.split() for line in log.read_text().splitlines()]
     took = sorted(int(row[2]) for row in rows)
     bad = sum((row[1] == "200") == refused for row in rows)
     return Seen(len(rows), seconds, took[len(took) // 2], took[len(took) * 99 // 100], bad)
+
+
+def _handshakes(scenario, port, tokens, refused, seconds, cpus):
+    command = ["openssl", "s_time", "-connect", f"127.0.0.1:{port}", "-new", "-tls1_3", "-time", str(seconds)]
+    with ThreadPoolExecutor() as beside:
+        each = [beside.submit(_run, command, seconds + 60, cpus) for _ in range(scenario.connections)]
+        told = [re.findall(r"(\d+) connections in (\d+) real seconds", one.result()) for one in each]
+    made = [int(found[0][0]) if found else 0 for found in told]
+    # It ends with the second in which its time is over; it tells nothing of single handshakes.
+    return Seen(sum(made), seconds, 0, 0, made.count(0))
+
+
+def _origin(scenario, port):
+    return f"{'https' if scenario.tls else 'http'}://127.0.0.1:{port}"
 
 
 def _run(command, timeout, cpus, environment=None):
@@ -119,13 +138,23 @@ def hold(process, port, token, connections):
     return Held(connections, before, after, bad=connections - min(answered, still_open))
 
 
-def status(port, token):
+def status(port, token, tls=False):
     """The status of one request; 0 if there is no answer."""
     authorization = f"Authorization: Bearer {token}\r\n" if token else ""
     request = f"GET /api/items?page=1 HTTP/1.1\r\nHost: bench.local\r\n{authorization}Connection: close\r\n\r\n"
     try:
         with socket.create_connection(("127.0.0.1", port), 5) as stream:
-            stream.sendall(request.encode())
-            return int(stream.recv(4096)[9:12] or 0)
+            if tls:
+                stream = _trusting().wrap_socket(stream)
+            with stream:
+                stream.sendall(request.encode())
+                return int(stream.recv(4096)[9:12] or 0)
     except (OSError, ValueError):
         return 0
+
+
+def _trusting():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import envoy
 from .processes import BENCH, lab
-from .tokens import ALGORITHMS, KEYS, public_key
+from .tokens import ALGORITHMS, KEYS, certificate, public_key
 
 
 @dataclass
@@ -27,6 +27,7 @@ class Place:
     workers: int
     algorithm: str
     directory: Path
+    tls: bool = False
     tokens: object = None
 
 
@@ -89,7 +90,9 @@ def _which(program):
 def _gate(*options):
     def command(program, place):
         words = [place.port, place.upstream, place.workers, KEYS, place.algorithm, place.directory]
-        return [BENCH / "gate", program, *words, *options]
+        pair = certificate()
+        tls = ["--set", f"tls.certificate={pair}", "--set", f"tls.key={pair}"] if place.tls else []
+        return [BENCH / "gate", program, *words, *options, *tls]
 
     return command
 
@@ -99,11 +102,11 @@ def _relay(program, place):
 
 
 def _nginx(program, place):
-    return [program, "-e", "stderr", "-c", _written("nginx.conf", place)]
+    return [program, "-e", "stderr", "-c", _written("nginx.conf", place, "ssl http2")]
 
 
 def _haproxy(program, place):
-    return [program, "-db", "-f", _written("haproxy.cfg", place)]
+    return [program, "-db", "-f", _written("haproxy.cfg", place, f"ssl crt {certificate()} alpn h2,http/1.1")]
 
 
 def _envoy(cache):
@@ -115,14 +118,16 @@ def _envoy(cache):
     return command
 
 
-def _written(name, place):
-    """The configuration `name` with its marks filled in."""
+def _written(name, place, tls):
+    """The configuration `name` with its marks filled in; `tls` is what makes its port speak TLS."""
     text = (BENCH / "conf" / name).read_text()
     marks = {
         "PORT": place.port,
         "UPSTREAM": place.upstream,
         "WORKERS": place.workers,
         "DIR": place.directory,
+        "TLS": tls if place.tls else "",
+        "PAIR": certificate(),
         "ALGORITHM": place.algorithm,
         "KEY": public_key(place.algorithm),
         "ISSUER": place.tokens.claims["iss"],

@@ -16,7 +16,8 @@ TOO_MANY_TO_REMEMBER = 12_000
 class Scenario:
     name: str
     about: str
-    # wrk: as fast as it goes. paced: h2load at a fixed rate. hold: idle connections.
+    # wrk: as fast as it goes. h2: the same over HTTP/2, 8 streams a connection. paced: h2load at a fixed rate. hold: idle
+    # connections. handshake: connections that end with their handshake.
     tool: str = "wrk"
     algorithm: str = "HS256"
     connections: int = 64
@@ -30,12 +31,17 @@ class Scenario:
     # What is sent in place of good tokens, beside passes: none, or one that is refused for the reason named.
     refused: str = ""
     target: str = "/api/items?page=1"
+    # TLS 1.3 towards the client, with a certificate for P-256.
+    tls: bool = False
+    # A connection for each request.
+    close: bool = False
     # Whether the proxy has to be the bottleneck for its figures to count.
     saturates: bool = True
     peers: tuple = ("nginx", "haproxy", "envoy", "envoy-cache", "portcullis")
 
 
 _FLOOR = ("relay", "nginx", "haproxy", "envoy", "envoy-cache", "portcullis")
+_TLS = ("nginx", "haproxy", "portcullis")
 # nginx refuses nothing here. The gate logs its refusals and the peers do not, so it is measured with and without that.
 _REFUSING = ("haproxy", "envoy", "envoy-cache", "portcullis", "portcullis-quiet")
 
@@ -82,5 +88,25 @@ SCENARIOS = [
     Scenario("refuse-none", "no token", refused="none", saturates=False, peers=_REFUSING),
     Scenario("refuse-expired", "an expired token", refused="expired", saturates=False, peers=_REFUSING),
     Scenario("refuse-scope", "a token that lacks the scope", refused="scope", saturates=False, peers=_REFUSING),
-    # TLS joins here once the gate terminates it: HTTP/1.1 and HTTP/2 over TLS, and full handshakes.
+    Scenario("tls-h1", "HTTP/1.1 over TLS, 64 connections, one token", tls=True, peers=_TLS),
+    Scenario("tls-h2", "HTTP/2 over TLS, 16 connections with 8 streams each", "h2", connections=16, tls=True, peers=_TLS),
+    # Setting up TLS costs the client as much as the proxy, and there is one CPU for clients.
+    Scenario(
+        "tls-handshake",
+        "full handshakes, nothing else, 4 at a time",
+        "handshake",
+        connections=4,
+        tls=True,
+        saturates=False,
+        peers=_TLS,
+    ),
+    Scenario(
+        "tls-resume",
+        "a connection for each request, its session resumed by ticket",
+        connections=16,
+        tls=True,
+        close=True,
+        saturates=False,
+        peers=_TLS,
+    ),
 ]

@@ -130,7 +130,7 @@ class _Stage:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
         scenario = self.scenario
-        place = Place(port, self.upstream, scenario.workers, scenario.algorithm, directory, self.tokens)
+        place = Place(port, self.upstream, scenario.workers, scenario.algorithm, directory, scenario.tls, self.tokens)
         command = peer.command(peer.program, place)
         # Thousands of refusals a second would fill a disk.
         log = None if scenario.refused else directory / "log"
@@ -138,7 +138,7 @@ class _Stage:
         if not process.listens(port):
             return self.leave_out(peer, f"did not start: {' '.join(map(str, command))}\n{process.last_words()}"), port
         if self.tokens is None:
-            self.tokens = Tokens.like_those_of(port, scenario.algorithm, scenario.tokens)
+            self.tokens = Tokens.like_those_of(port, scenario.algorithm, scenario.tokens, scenario.tls)
         wrong = self.wrong_verdicts(peer, port)
         if wrong:
             process.stop()
@@ -148,7 +148,7 @@ class _Stage:
     def wrong_verdicts(self, peer, port):
         expected = {"good": 200, **(peer.expected() if peer.validates else {})}
         sent = {"good": self.tokens.good[0], "none": None, **self.tokens.refused}
-        told = {case: load.status(port, sent[case]) for case in expected}
+        told = {case: load.status(port, sent[case], self.scenario.tls) for case in expected}
         wrong = [case for case in expected if told[case] != expected[case]]
         return ", ".join(f"{case} {told[case]} instead of {expected[case]}" for case in wrong)
 

@@ -47,6 +47,15 @@ def _make_keys():
             _openssl("genpkey", *options, "-out", private)
         if not public.exists():
             _openssl("pkey", "-in", private, "-pubout", "-out", public)
+    if not certificate().exists():
+        key, names = KEYS / "es256.pem", "subjectAltName=DNS:bench.local,IP:127.0.0.1"
+        made = _openssl("req", "-x509", "-key", key, "-days", "3650", "-subj", "/CN=bench.local", "-addext", names)
+        certificate().write_bytes(made + key.read_bytes())
+
+
+def certificate():
+    """The path of a certificate for P-256, its key in the same file."""
+    return KEYS / "tls.pem"
 
 
 def secret():
@@ -69,9 +78,9 @@ class Tokens:
     refused: dict = field(default_factory=dict)
 
     @classmethod
-    def like_those_of(cls, port, algorithm, count):
+    def like_those_of(cls, port, algorithm, count, tls=False):
         """`count` different tokens like those that the gate on `port` issues."""
-        issued = _issued(port)
+        issued = _issued(f"{'https' if tls else 'http'}://127.0.0.1:{port}")
         header, claims, _ = issued.split(".")
         tokens = cls(algorithm, _decoded(header), _decoded(claims))
         tokens.good = [tokens.token(number) for number in range(count)]
@@ -99,10 +108,10 @@ class Tokens:
         return json.dumps({"keys": [{"kid": self.header["kid"], "alg": self.algorithm, **_jwk(self.algorithm)}]})
 
 
-def _issued(port):
-    token = subprocess.run([BENCH / "token", str(port)], check=False, capture_output=True, text=True).stdout.strip()
+def _issued(gate):
+    token = subprocess.run([BENCH / "token", gate], check=False, capture_output=True, text=True).stdout.strip()
     if token.count(".") != 2:
-        raise RuntimeError(f"the gate on port {port} issued no token; bench/token {port} was asked")
+        raise RuntimeError(f"the gate issued no token: bench/token {gate} was asked")
     return token
 
 
