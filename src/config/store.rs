@@ -10,6 +10,7 @@ use super::kind::Choice;
 use super::reader::Reader;
 use super::server::Server;
 use super::upstream::{self, Origin};
+use super::upstream_tls::{Table, UpstreamTls};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Store {
@@ -24,6 +25,8 @@ pub struct Store {
     /// Between two snapshots while sessions change.
     pub snapshot_interval: Duration,
     pub record_addresses: RecordAddresses,
+    /// To the primary; `None`: in the clear.
+    pub tls: Option<UpstreamTls>,
 }
 
 /// Who writes the files.
@@ -67,7 +70,7 @@ impl Store {
         let polls = Duration::from_millis(10)..=Duration::from_secs(10);
         let interval = Duration::from_millis(100)..=Duration::from_hours(24);
         let syncs = Duration::from_millis(10)..=Duration::from_secs(60);
-        Self {
+        let mut store = Self {
             kind: read_kind(r, server),
             max_stale: r.duration("store.max_stale", Duration::from_secs(10), stale),
             poll_interval: r.duration("store.poll_interval", Duration::from_millis(100), polls),
@@ -75,9 +78,15 @@ impl Store {
             fsync_interval: r.duration("store.fsync_interval", Duration::from_secs(1), syncs),
             snapshot_interval: r.duration("store.snapshot_interval", Duration::from_secs(60), interval),
             record_addresses: r.choice("store.record_addresses", RecordAddresses::Full),
-        }
+            tls: None,
+        };
+        // Last: its keys form a table of their own.
+        store.tls = UpstreamTls::read(r, &TLS, matches!(&store.kind, StoreKind::Replica { primary } if primary.https));
+        store
     }
 }
+
+const TLS: Table = Table { name: "store.tls", url: "store.primary_url", scheme: "https://", unchecked: false };
 
 fn read_kind(r: &mut Reader, server: &Server) -> StoreKind {
     const KIND: &str = "store.kind";
@@ -101,10 +110,7 @@ fn read_kind(r: &mut Reader, server: &Server) -> StoreKind {
 }
 
 fn primary(text: &str) -> Result<Origin, String> {
-    // What the upstream's reader would say of these speaks of the upstream.
-    if text.to_ascii_lowercase().starts_with("https://") {
-        return Err("must begin with http://: TLS to the primary is not there yet".into());
-    }
+    // What the upstream's reader would say of it speaks of the upstream.
     if text.contains('@') {
         return Err("must not hold a user name or password".into());
     }
@@ -136,10 +142,11 @@ mod tests {
 
     #[test]
     fn a_primary_is_an_origin_without_a_path() {
-        assert_eq!(primary("http://gate-0:8080").unwrap().to_string(), "http://gate-0:8080");
+        for right in ["http://gate-0:8080", "https://gate-0:8443"] {
+            assert_eq!(primary(right).unwrap().to_string(), right);
+        }
         for (text, part) in [
             ("gate-0:8080", "must be a URL"),
-            ("https://gate-0", "TLS to the primary"),
             ("http://user:hush@gate-0", "must not hold"),
             ("http://gate-0/base", "must not have a path"),
             ("http://gate-0/?hush", "query"),

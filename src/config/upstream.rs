@@ -16,7 +16,7 @@ use super::reader::Reader;
 use super::route::RouteRule;
 use super::secret::Secret;
 use super::server::Server;
-use super::upstream_tls::UpstreamTls;
+use super::upstream_tls::{Table, UpstreamTls};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upstream {
@@ -107,7 +107,7 @@ impl Upstream {
         let month = Duration::from_hours(720);
         upstream.sealing_rotation = r.seconds("upstream.sealing_rotation", month, Duration::from_secs(1)..=TEN_YEARS);
         // Last: its keys form a table of their own.
-        upstream.tls = UpstreamTls::read(r, upstream.url.https);
+        upstream.tls = UpstreamTls::read(r, &TLS, upstream.url.https);
         r.contradiction_if(
             upstream.url.is_ours(server),
             &["upstream.url", "server.listen"],
@@ -118,6 +118,7 @@ impl Upstream {
 }
 
 const MODE: &str = "upstream.credentials";
+const TLS: Table = Table { name: "upstream.tls", url: "upstream.url", scheme: "https://", unchecked: true };
 
 const USERNAME: &str = "upstream.username";
 const PASSWORD: [&str; 2] = ["upstream.password", "upstream.password_file"];

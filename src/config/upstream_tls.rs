@@ -1,4 +1,4 @@
-//! `[upstream.tls]`: TLS to the API behind the gate.
+//! `[upstream.tls]` and `[store.tls]`: TLS to whom the gate speaks to.
 //!
 //! Guarantees: nothing is set that would not count; a certificate comes with its key; that nobody is checked has to be said in
 //! so many words.
@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use super::kind::Choice;
 use super::reader::Reader;
 
-/// Whom the gate believes to be the upstream, and how it shows who it is itself.
+/// Whom the gate believes to be the other side, and how it shows who it is itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamTls {
     pub trust: Trust,
-    /// What the upstream's certificate has to bear, and what it is asked for; else the host of the URL.
+    /// What the other side's certificate has to bear, and what it is asked for; else the host of the URL.
     pub server_name: Option<String>,
     /// The files of the gate's own certificate and its key.
     pub own: Option<(PathBuf, PathBuf)>,
@@ -33,47 +33,58 @@ enum Roots {
     Mozilla,
 }
 
-const ROOTS: &str = "upstream.tls.roots";
-const CA_FILE: &str = "upstream.tls.ca_file";
-const SERVER_NAME: &str = "upstream.tls.server_name";
-const CERTIFICATE: &str = "upstream.tls.certificate";
-const KEY: &str = "upstream.tls.key";
-const ANYBODY: &str = "upstream.tls.insecure_accept_any_certificate";
+/// Where this stands in the file, and when it counts.
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    /// The key of what is spoken to, and how that has to begin.
+    pub(super) url: &'static str,
+    pub(super) scheme: &'static str,
+    /// Whether the check of the other side's certificate can be switched off.
+    pub(super) unchecked: bool,
+}
 
 impl UpstreamTls {
-    /// `None` if the upstream is not spoken to through TLS; then nothing may be set.
-    pub(super) fn read(r: &mut Reader, https: bool) -> Option<Self> {
-        let roots = r.choice(ROOTS, Roots::System);
-        let ca_file = r.optional_path(CA_FILE);
-        let server_name = r.optional_parsed(SERVER_NAME, server_name);
-        let (certificate, key) = (r.optional_path(CERTIFICATE), r.optional_path(KEY));
-        let anybody = r.flag(ANYBODY, false);
+    /// `None` if the other side is not spoken to through TLS; then nothing may be set.
+    pub(super) fn read(r: &mut Reader, table: &Table, used: bool) -> Option<Self> {
+        let Table { name, url, scheme, unchecked } = table;
+        let key = |key| format!("{name}.{key}");
+        let [roots_key, file_key, name_key, certificate_key, key_key, anybody_key] =
+            ["roots", "ca_file", "server_name", "certificate", "key", "insecure_accept_any_certificate"].map(key);
+        let roots = r.choice(&roots_key, Roots::System);
+        let ca_file = r.optional_path(&file_key);
+        let server_name = r.optional_parsed(&name_key, server_name);
+        let (certificate, key) = (r.optional_path(&certificate_key), r.optional_path(&key_key));
+        let anybody = *unchecked && r.flag(&anybody_key, false);
         for (given, key) in [
-            (roots != Roots::System, ROOTS),
-            (ca_file.is_some(), CA_FILE),
-            (server_name.is_some(), SERVER_NAME),
-            (certificate.is_some(), CERTIFICATE),
-            (key.is_some(), KEY),
-            (anybody, ANYBODY),
+            (roots != Roots::System, &roots_key),
+            (ca_file.is_some(), &file_key),
+            (server_name.is_some(), &name_key),
+            (certificate.is_some(), &certificate_key),
+            (key.is_some(), &key_key),
+            (anybody, &anybody_key),
         ] {
-            let needless = "is used only with an upstream.url that begins with https://";
-            r.contradiction_if(given && !https, &[key, "upstream.url"], needless);
+            let needless = format!("is used only with {url} where that begins with {scheme}");
+            r.contradiction_if(given && !used, &[key, url], needless);
         }
         r.contradiction_if(
             ca_file.is_some() && roots != Roots::System,
-            &[CA_FILE, ROOTS],
-            format!("only the authorities in the file count then: leave out {ROOTS}"),
+            &[&file_key, &roots_key],
+            format!("only the authorities in the file count then: leave out {roots_key}"),
         );
         r.contradiction_if(
             anybody && (ca_file.is_some() || roots != Roots::System),
-            &[ANYBODY, CA_FILE, ROOTS],
+            &[&anybody_key, &file_key, &roots_key],
             "nobody is asked then: authorities do not count",
         );
-        r.contradiction_if(certificate.is_some() && key.is_none(), &[CERTIFICATE, KEY], format!("needs {KEY} too"));
+        r.contradiction_if(
+            certificate.is_some() && key.is_none(),
+            &[&certificate_key, &key_key],
+            format!("needs {key_key} too"),
+        );
         r.contradiction_if(
             key.is_some() && certificate.is_none(),
-            &[KEY, CERTIFICATE],
-            format!("needs {CERTIFICATE} too"),
+            &[&key_key, &certificate_key],
+            format!("needs {certificate_key} too"),
         );
         let trust = match (anybody, ca_file, roots) {
             (true, ..) => Trust::Anybody,
@@ -81,7 +92,7 @@ impl UpstreamTls {
             (false, None, Roots::System) => Trust::System,
             (false, None, Roots::Mozilla) => Trust::Mozilla,
         };
-        https.then(|| Self { trust, server_name, own: certificate.zip(key) })
+        used.then(|| Self { trust, server_name, own: certificate.zip(key) })
     }
 }
 

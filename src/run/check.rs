@@ -105,8 +105,7 @@ pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
         Some(Err(found)) => errors.extend(found.into_iter().map(StartError::Tls)),
         None => {}
     }
-    if let Err(error) = terms::upstream_tls(config) {
-        errors.push(error.into());
-    }
+    errors.extend(terms::upstream_tls(config).err().map(StartError::UpstreamTls));
+    errors.extend(terms::primary_tls(config).err().map(StartError::PrimaryTls));
     if errors.is_empty() { Ok(notes) } else { Err(errors) }
 }

@@ -38,7 +38,9 @@ pub enum StartError {
     #[error(transparent)]
     Issuer(#[from] IssuerError),
     #[error("upstream.tls")]
-    UpstreamTls(#[from] upstream::TlsError),
+    UpstreamTls(#[source] upstream::TlsError),
+    #[error("store.tls")]
+    PrimaryTls(#[source] upstream::TlsError),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
@@ -62,7 +64,7 @@ impl StartError {
         match self {
             Self::Keys(KeyError::File { problem: FileProblem::Write(error), .. }) => !is_full(error),
             Self::Keys(_) | Self::Users { .. } | Self::SessionsWithoutUsers { .. } | Self::Issuer(_) => true,
-            Self::Tls(_) | Self::UpstreamTls(_) => true,
+            Self::Tls(_) | Self::UpstreamTls(_) | Self::PrimaryTls(_) => true,
             Self::DataDir { .. } | Self::Password(_) | Self::Sessions(_) | Self::Bind(_) | Self::Threads(_) => false,
         }
     }

@@ -1,7 +1,7 @@
 //! The keeper: what has to be done now and then, on a thread of its own.
 //!
 //! Guarantees: picks up a changed users file within about a second and brings the sessions in line with it, and changed
-//! keys and the files of TLS with the upstream as quickly; sweeps; writes snapshots and a heartbeat; begins the journal anew when the disk takes it again; ends
+//! keys and the files of TLS with the upstream and the primary as quickly; sweeps; writes snapshots and a heartbeat; begins the journal anew when the disk takes it again; ends
 //! at once when told to. On a replica, where sessions and files are not ours to change: follows the users file and the
 //! keys, sweeps, and says when what is known grows old.
 //! Does not know: requests.
@@ -35,7 +35,8 @@ const MEND_EVERY: Duration = Duration::from_secs(1);
 /// Files that are followed.
 pub(super) struct Watches {
     pub(super) keys: Option<Watch>,
-    pub(super) upstream: Option<Renewing>,
+    /// Of TLS with those that the gate speaks to, by the table that names them.
+    pub(super) outgoing: Vec<(&'static str, Renewing)>,
 }
 
 pub(super) struct Keeper {
@@ -168,11 +169,13 @@ fn look_at_journal(charter: &Charter, well: &mut bool) {
 
 fn look_at_files(charter: &Charter, watches: &mut Watches) {
     look_at_keys(charter, watches.keys.as_mut());
-    match watches.upstream.as_mut().map(Renewing::look) {
-        None | Some(Ok(false)) => {}
-        Some(Ok(true)) => info!("the files of upstream.tls have changed: new connections to the upstream go by them"),
-        Some(Err(trouble)) => {
-            error!(error = chain(&trouble), "the files of upstream.tls cannot be used; what was in force stays so");
+    for (table, renewing) in &mut watches.outgoing {
+        match renewing.look() {
+            Ok(false) => {}
+            Ok(true) => info!("the files of {table} have changed: new connections go by them"),
+            Err(trouble) => {
+                error!(error = chain(&trouble), "the files of {table} cannot be used; what was in force stays so");
+            }
         }
     }
 }

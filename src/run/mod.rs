@@ -88,6 +88,7 @@ pub struct Prepared {
     status: Arc<Status>,
     admin: Option<Admin>,
     upstream_tls: Option<Tls>,
+    primary_tls: Option<Tls>,
     tls: Option<(tls::Terms, Arc<tls::InForce>)>,
 }
 
@@ -103,7 +104,8 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let policy = Arc::new(terms::policy(config));
     let issuers = Arc::new(Issuers::open(terms::issuers(config), &terms::jwks_bounds(config))?);
     let tls = tls(config)?;
-    let upstream_tls = terms::upstream_tls(config)?;
+    let upstream_tls = terms::upstream_tls(config).map_err(StartError::UpstreamTls)?;
+    let primary_tls = terms::primary_tls(config).map_err(StartError::PrimaryTls)?;
     if config.upstream.tls.as_ref().is_some_and(|tls| tls.trust == UpstreamTrust::Anybody) {
         warn!("no certificate of the upstream is checked: whoever is on the way can read along");
     }
@@ -114,7 +116,7 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let certificates = tls.as_ref().map(|(_, in_force)| certificates_check(in_force));
     let (charter, rolls, scribe) = charter(config, policy, issuers, footing, &status, certificates, metrics);
     readings::hand_in(&charter, &status, tls.as_ref().map(|(_, in_force)| in_force));
-    Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin, tls, upstream_tls })
+    Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin, tls, upstream_tls, primary_tls })
 }
 
 /// Starts a gate and returns once it accepts connections.
@@ -142,10 +144,11 @@ fn serve(
     listener: &TcpListener,
     redirect: Option<TcpListener>,
 ) -> io::Result<Running> {
-    let Prepared { charter, rolls, scribe, status, admin, tls, upstream_tls } = prepared;
+    let Prepared { charter, rolls, scribe, status, admin, tls, upstream_tls, primary_tls } = prepared;
     let address = listener.local_addr()?;
-    let watch =
-        keeper::Watches { keys: terms::key_watch(config), upstream: upstream_tls.clone().and_then(Renewing::new) };
+    let outgoing = [("upstream.tls", &upstream_tls), ("store.tls", &primary_tls)];
+    let outgoing = outgoing.into_iter().filter_map(|(name, tls)| Some((name, Renewing::new(tls.clone()?)?))).collect();
+    let watch = keeper::Watches { keys: terms::key_watch(config), outgoing };
     let keeper = Keeper::start(Arc::clone(&charter), watch, config.store.snapshot_interval)?;
     let fetching = Fetching::start(Arc::clone(&charter.issuers), terms::jwks_bounds(config))?;
     let (in_force, watching) = match tls {
@@ -154,7 +157,7 @@ fn serve(
     };
     let scheme = if in_force.is_some() { "https" } else { "http" };
     let (shift, upstream, primary) =
-        (terms::shift(config, in_force), terms::upstream(config, upstream_tls), terms::primary(config));
+        (terms::shift(config, in_force), terms::upstream(config, upstream_tls), terms::primary(config, primary_tls));
     let (store, cache) = (Arc::clone(&charter.store), config.limits.token_cache_entries);
     let make = move || Gateway::new(Arc::clone(&charter), upstream.clone(), primary.clone(), cache);
     let crew = Crew::start(listener, rolls, &shift, make)?;
@@ -163,7 +166,7 @@ fn serve(
         info!(address = %redirect.address(), "clients are sent to HTTPS from there");
     }
     status.enter(Stage::Serving);
-    info!(%address, scheme, workers = config.workers, upstream = %terms::shown(&config.upstream.url), "listening");
+    info!(%address, scheme, workers = config.workers, upstream = %config.upstream.url, "listening");
     Ok(Running { address, crew, keeper, fetching, store, scribe, status, watching, redirect, _admin: admin })
 }
 
@@ -339,7 +342,7 @@ fn sealing(config: &Config, may_write: bool) -> Result<Option<Arc<Sealing>>, Sta
     if may_write && keys.tend(clock::wall().as_secs())? {
         info!(data_dir = %config.data_dir.display(), "made a key to seal passwords with");
     }
-    let (issuer, upstream) = (config.token.issuer.clone(), terms::shown(&config.upstream.url));
+    let (issuer, upstream) = (config.token.issuer.clone(), config.upstream.url.to_string());
     Ok(Some(Arc::new(Sealing { keys, issuer, upstream })))
 }
 

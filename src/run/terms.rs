@@ -478,16 +478,26 @@ fn round(config: &Config) -> Duration {
 
 /// How the upstream is spoken to through TLS, if it is. Blocks on the disk.
 pub(super) fn upstream_tls(config: &Config) -> Result<Option<Tls>, TlsError> {
-    let upstream = &config.upstream;
-    let Some(tls) = &upstream.tls else { return Ok(None) };
+    config.upstream.tls.as_ref().map(|tls| outgoing_tls(tls, &config.upstream.url)).transpose()
+}
+
+/// The same for the primary of a replica.
+pub(super) fn primary_tls(config: &Config) -> Result<Option<Tls>, TlsError> {
+    let (config::StoreKind::Replica { primary }, Some(tls)) = (&config.store.kind, &config.store.tls) else {
+        return Ok(None);
+    };
+    outgoing_tls(tls, primary).map(Some)
+}
+
+fn outgoing_tls(tls: &config::UpstreamTls, origin: &config::Origin) -> Result<Tls, TlsError> {
     let trust = match &tls.trust {
         config::UpstreamTrust::System => Trust::System,
         config::UpstreamTrust::Mozilla => Trust::Mozilla,
         config::UpstreamTrust::File(path) => Trust::File(path.clone()),
         config::UpstreamTrust::Anybody => Trust::Anybody,
     };
-    let name = tls.server_name.as_ref().unwrap_or(&upstream.url.host);
-    Tls::new(name, Papers { trust, own: tls.own.clone() }).map(Some)
+    let name = tls.server_name.as_ref().unwrap_or(&origin.host);
+    Tls::new(name, Papers { trust, own: tls.own.clone() })
 }
 
 pub(super) fn upstream(config: &Config, tls: Option<Tls>) -> Terms {
@@ -524,11 +534,11 @@ pub(super) fn upstream(config: &Config, tls: Option<Tls>) -> Terms {
 }
 
 /// Where a replica hands our own endpoints over to; as patient as with the upstream.
-pub(super) fn primary(config: &Config) -> Option<Terms> {
+pub(super) fn primary(config: &Config, tls: Option<Tls>) -> Option<Terms> {
     match &config.store.kind {
         config::StoreKind::Memory => None,
         config::StoreKind::Replica { primary } => Some(Terms {
-            dial: Dial { address: Address { host: primary.host.clone(), port: primary.port }, tls: None },
+            dial: Dial { address: Address { host: primary.host.clone(), port: primary.port }, tls },
             host: None,
             // Another gate understands either.
             protocol: Protocol::Http1,
@@ -537,11 +547,6 @@ pub(super) fn primary(config: &Config) -> Option<Terms> {
             ..upstream(config, None)
         }),
     }
-}
-
-/// An upstream as a log may show it.
-pub(super) fn shown(url: &config::Origin) -> String {
-    format!("http://{}:{}{}", url.host, url.port, url.base)
 }
 
 #[cfg(test)]

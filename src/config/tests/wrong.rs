@@ -69,8 +69,8 @@ const WRONG: &[(&str, &str)] = &[
         "config.toml:2:21: store.primary_url: the primary is the gate itself",
     ),
     (
-        "store.kind = 'replica'\nstore.primary_url = 'https://gate-0'",
-        "config.toml:2:21: store.primary_url: must begin with http://: TLS to the primary",
+        "store.kind = 'replica'\nstore.primary_url = 'http://gate-0'\nstore.tls.ca_file = 'ca.pem'",
+        "config.toml:3:21: store.tls.ca_file: is used only with store.primary_url where that begins with https://",
     ),
     ("store.max_stale = '1s'", "config.toml:1:19: store.max_stale: must be at least 2s"),
     ("store.poll_interval = '9ms'", "config.toml:1:23: store.poll_interval: must be at least 10ms"),
@@ -103,7 +103,7 @@ const WRONG: &[(&str, &str)] = &[
     // TLS to the upstream.
     (
         "upstream.tls.ca_file = 'ca.pem'",
-        "config.toml:1:24: upstream.tls.ca_file: is used only with an upstream.url that begins with https://",
+        "config.toml:1:24: upstream.tls.ca_file: is used only with upstream.url where that begins with https://",
     ),
     (
         "upstream.url = 'https://a'\nupstream.tls.certificate = 'a.pem'",

@@ -4,6 +4,7 @@ mod following;
 mod handover;
 mod reading;
 mod succession;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -25,9 +25,9 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream
 
 use crate::support::{Gate, Start, Upstream};
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority(name: &str) -> Authority {
+pub fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -37,17 +37,17 @@ fn authority(name: &str) -> Authority {
 }
 
 /// A leaf and its key.
-struct Pair {
+pub struct Pair {
     certificate: rcgen::Certificate,
     key: KeyPair,
 }
 
 impl Pair {
-    fn new(authority: &Authority, names: &[&str]) -> Self {
+    pub fn new(authority: &Authority, names: &[&str]) -> Self {
         Self::with(authority, names, |_| {})
     }
 
-    fn with(authority: &Authority, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub fn with(authority: &Authority, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Self {
         Self::of(KeyPair::generate().unwrap(), authority, names, change)
     }
 
@@ -59,7 +59,7 @@ impl Pair {
     }
 
     /// Writes `{name}.crt` and `{name}.key`.
-    fn write(&self, folder: &Path, name: &str) {
+    pub fn write(&self, folder: &Path, name: &str) {
         put(folder, &format!("{name}.crt"), &self.certificate.pem());
         put(folder, &format!("{name}.key"), &self.key.serialize_pem());
     }
@@ -70,7 +70,7 @@ impl Pair {
 }
 
 /// Puts a file in place of what is there, for its owner alone.
-fn put(folder: &Path, name: &str, text: &str) {
+pub fn put(folder: &Path, name: &str, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     let next = folder.join(format!("{name}.next"));
     fs::write(&next, text).unwrap();
@@ -79,7 +79,7 @@ fn put(folder: &Path, name: &str, text: &str) {
 }
 
 /// A start with the pair `tls` in its folder, by an authority that stands in `ca.pem`.
-fn start(upstream: &Upstream, authority: &Authority) -> Start {
+pub fn start(upstream: &Upstream, authority: &Authority) -> Start {
     let start = Start::before(upstream.address).set("tls.certificate", "tls.crt").set("tls.key", "tls.key");
     Pair::new(authority, &["localhost", "127.0.0.1"]).write(start.path(), "tls");
     put(start.path(), "ca.pem", &authority.pem());
