@@ -48,7 +48,7 @@ pub use upstream_check::{CheckTerms, StatusRange, Statuses, UpstreamCheck, basic
 pub use users::{Form, User, Users};
 pub use users_file::UserMistake;
 
-use flight::Flights;
+use flight::{Flights, Turn};
 use realm::{Judge, Realms};
 use upstream_check::Unjudged;
 
@@ -269,7 +269,7 @@ impl Accounts {
     }
 
     /// Judges Basic credentials on an API route, from memory if they were found right within the last minute. Equal
-    /// credentials that arrive together wait for one check instead of each making its own.
+    /// credentials that arrive together wait for one check instead of each making its own; wrong ones are charged to each.
     ///
     /// # Errors
     /// As for [`Accounts::sign_in`].
@@ -291,12 +291,21 @@ impl Accounts {
             return Ok(user);
         }
         let flight = self.flights.join(key)?;
-        let _turn = flight.turn().await;
+        let mut turn = flight.turn().await;
         if let Some(user) = remembered() {
             return Ok(user);
         }
+        if turn.as_ref().is_some_and(Turn::is_known_wrong) {
+            // Dropping the attempt charges it.
+            drop(self.guesses.admit(&credentials.name, address, now)?);
+            return Err(SignInError::Wrong);
+        }
         let epoch = self.basic_cache.epoch();
-        let user = self.sign_in(credentials, address, now).await?;
+        let judged = self.sign_in(credentials, address, now).await;
+        if matches!(judged, Err(SignInError::Wrong)) {
+            turn.as_mut().map(Turn::found_wrong);
+        }
+        let user = judged?;
         self.basic_cache.remember_key(key, &user, epoch, now);
         Ok(user)
     }

@@ -106,7 +106,7 @@ pub struct Charter {
     /// How refusals read.
     pub manner: Manner,
     /// Of passwords on routes.
-    pub sunset: Sunset,
+    pub sunset: Arc<Sunset>,
     /// What the upstream gets where a route says nothing else. `None`: no route does, and [`crate::upstream`] sees to it.
     pub handing: Option<Handing>,
     pub once: Arc<Once>,

@@ -211,10 +211,10 @@ fn write_reading(page: &mut Page<'_>, Reading { name, help, read }: &Reading) ->
             Some(value) => write(&mut page.family(name, help, *kind)?, *kind, value),
             None => Ok(()),
         },
-        Read::Several(label, read) => {
-            let mut family = page.family(name, help, Kind::Gauge)?;
+        Read::Several(kind, label, read) => {
+            let mut family = page.family(name, help, *kind)?;
             read().into_iter().try_for_each(|(value, number)| {
-                write(&mut family.encode_family(&[(*label, value)])?, Kind::Gauge, number)
+                write(&mut family.encode_family(&[(*label, &*value)])?, *kind, number)
             })
         }
         Read::Durations(read) => {
@@ -289,7 +289,7 @@ mod tests {
         metrics.events.step(Step::Issuance, true, Duration::from_millis(1));
         metrics.read_from(vec![
             Reading::gauge("portcullis_sessions", "Sessions that live", || Some(3.0)),
-            Reading::gauges("portcullis_keys", "Keys by what they do", "state", || vec![("current", 1.0)]),
+            Reading::gauges("portcullis_keys", "Keys by what they do", "state", || vec![("current".into(), 1.0)]),
         ]);
         metrics
     }

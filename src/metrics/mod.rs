@@ -41,7 +41,7 @@ pub struct Reading {
 enum Read {
     One(Kind, Box<dyn Fn() -> Option<f64> + Send + Sync>),
     /// Values, and the name of the label that tells them apart.
-    Several(&'static str, Box<dyn Fn() -> Vec<(&'static str, f64)> + Send + Sync>),
+    Several(Kind, &'static str, Box<dyn Fn() -> Vec<(Arc<str>, f64)> + Send + Sync>),
     Durations(Box<dyn Fn(&mut Observed) + Send + Sync>),
 }
 
@@ -80,9 +80,19 @@ impl Reading {
         name: &'static str,
         help: &'static str,
         label: &'static str,
-        read: impl Fn() -> Vec<(&'static str, f64)> + Send + Sync + 'static,
+        read: impl Fn() -> Vec<(Arc<str>, f64)> + Send + Sync + 'static,
     ) -> Self {
-        Self { name, help, read: Read::Several(label, Box::new(read)) }
+        Self { name, help, read: Read::Several(Kind::Gauge, label, Box::new(read)) }
+    }
+
+    /// The same of what only grows. There has to be a bound on how many there are.
+    pub fn counters(
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        read: impl Fn() -> Vec<(Arc<str>, f64)> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, help, read: Read::Several(Kind::Counter, label, Box::new(read)) }
     }
 }
 

@@ -242,7 +242,7 @@ fn charter(
         smsgate: config.profiles.smsgate.enabled,
         cors: terms::cors(config),
         manner: terms::manner(config),
-        sunset: terms::sunset(config),
+        sunset: Arc::new(terms::sunset(config)),
         handing: terms::own_handing(config),
         once: Arc::new(terms::once(config)),
         sealing,

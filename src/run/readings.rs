@@ -18,6 +18,7 @@ use crate::tls::InForce;
 pub(super) fn hand_in(charter: &Charter, status: &Arc<Status>, certificates: Option<&Arc<InForce>>) {
     let mut readings = of_store(charter);
     readings.extend(of_keys(charter));
+    readings.push(of_sunset(charter));
     readings.extend(certificates.map(of_certificates));
     let status = Arc::clone(status);
     let ready = move || Some(f64::from(u8::from(status.is_ready())));
@@ -70,9 +71,19 @@ fn of_keys(charter: &Charter) -> Vec<Reading> {
         let ring = keys.ring();
         let count = |state| ring.iter().filter(|(_, found)| *found == state).count() as f64;
         let states = [("next", State::Next), ("current", State::Current), ("retiring", State::Retiring)];
-        states.map(|(name, state)| (name, count(state))).into()
+        states.map(|(name, state)| (name.into(), count(state))).into()
     };
     vec![Reading::gauges("portcullis_signing_keys", "Signing keys, by what they do", "state", read)]
+}
+
+fn of_sunset(charter: &Charter) -> Reading {
+    let sunset = Arc::clone(&charter.sunset);
+    Reading::counters(
+        "portcullis_basic_uses",
+        "Calls with a password in place of a token, since it is deprecated",
+        "user",
+        move || sunset.uses().into_iter().map(|(user, uses)| (user, uses as f64)).collect(),
+    )
 }
 
 fn of_certificates(in_force: &Arc<InForce>) -> Reading {

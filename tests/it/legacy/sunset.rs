@@ -1,6 +1,7 @@
 //! The end of passwords on API routes.
 
 use super::{LIST, TOKEN};
+use crate::admin::ask;
 use crate::support::{Start, Upstream};
 
 fn gate(settings: &[(&str, &str)]) -> (crate::support::Gate, Upstream) {
@@ -15,6 +16,7 @@ fn a_warning_goes_with_every_answer_to_a_password_and_no_other() {
         ("routes.basic_auth", "warn"),
         ("routes.basic_auth_since", "2025-01-01"),
         ("routes.basic_auth_until", "2099-06-01"),
+        ("admin.listen", "127.0.0.1:0"),
     ]);
     for _ in 0..3 {
         let answer = gate.get(LIST).basic("alice", "wonderland").send().expect(200);
@@ -26,6 +28,8 @@ fn a_warning_goes_with_every_answer_to_a_password_and_no_other() {
     assert_eq!((answer.header("deprecation"), answer.header("sunset")), (None, None));
     let told = gate.whole_log().iter().filter(|line| line.contains("basic_deprecated")).count();
     assert_eq!(told, 1, "each user is named once");
+    let numbers = ask(&gate, "GET", "/metrics").expect(200);
+    assert!(numbers.text().contains("\nportcullis_basic_uses_total{user=\"alice\"} 3.0\n"), "{}", numbers.text());
 }
 
 #[test]
