@@ -105,9 +105,10 @@ fn issued() -> Issued {
         in_doubt: false,
         outlived: None,
         client: None,
+        certificate: None,
     };
     let nobody = || Person { email: None, roles: &[], claims: None };
-    let pair = |profile| Pair::mint(&session(profile), nobody(), ring.current(), &policy, None).expect("a pair");
+    let pair = |profile| Pair::mint(&session(profile), nobody(), None, ring.current(), &policy, None).expect("a pair");
     let (smsgate, form) = (pair(Profile::Smsgate), pair(Profile::Form));
     let tokens = [smsgate.access_token, smsgate.refresh_token, form.refresh_token];
     Issued { ring, policy, tokens }

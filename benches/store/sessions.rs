@@ -112,6 +112,7 @@ pub async fn refresh(store: &Store, n: u64, kid: &Arc<str>) -> bool {
         arrived_at: NOW,
         sender: session.used_from,
         by: None,
+        certificate: None,
     };
     let rotation = store.rotate(&presented, &|_, _| Some(standing()), kid, NOW, std::future::ready(())).await.unwrap();
     matches!(rotation, Rotation::Rotated(_))
@@ -155,6 +156,7 @@ fn session(n: u64, device: bool) -> Session {
         in_doubt: false,
         outlived: None,
         client: None,
+        certificate: None,
     }
 }
 

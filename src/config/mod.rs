@@ -187,7 +187,7 @@ impl Config {
         let clients = Client::read_all(r, &profiles.oauth);
         let issuers = Issuer::read_all(r, &token);
         users.realms = Realm::read_all(r);
-        routes.rules = RouteRule::read_all(r);
+        routes.rules = RouteRule::read_all(r, &tls);
         upstream.account = account.settle(r, upstream.credentials, &routes.rules);
         let (settings, mistakes) = reader.finish();
         let config = Self {

@@ -1,6 +1,7 @@
 //! `[[route]]`: one rule, what a path and its methods demand.
 //!
-//! Guarantees: a rule has a canonical pattern and makes exactly one demand, and no two rules decide the same request.
+//! Guarantees: a rule has a canonical pattern and makes exactly one demand of credentials, and no two rules decide the same
+//! request.
 //! Does not know: how rules are compiled and matched, or which scopes and roles anybody has.
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use super::kind::Choice;
 use super::mistake::quoted;
 use super::path;
 use super::reader::Reader;
+use super::tls::{ClientAuth, Tls};
 use super::upstream::Credentials;
 use crate::gateway::OnceBy;
 
@@ -20,6 +22,8 @@ pub struct RouteRule {
     pub path: String,
     /// All methods if absent.
     pub methods: Option<Vec<Method>>,
+    /// Besides: whom the certificate of the connection has to name, or how that begins and a `*`.
+    pub certificate: Option<String>,
     pub demand: Demand,
     /// In place of `upstream.credentials`.
     pub credentials: Option<Credentials>,
@@ -50,13 +54,18 @@ enum Access {
 }
 
 impl RouteRule {
-    pub(super) fn read_all(r: &mut Reader) -> Vec<Self> {
+    pub(super) fn read_all(r: &mut Reader, tls: &Tls) -> Vec<Self> {
         let mut rules: Vec<Self> = Vec::new();
         let mut of_shape: HashMap<String, Vec<usize>> = HashMap::new();
         for n in 0..r.tables("route") {
             let Some(rule) = Self::read(r, n) else {
                 continue;
             };
+            r.contradiction_if(
+                rule.certificate.is_some() && tls.client_auth == ClientAuth::Off,
+                &[&*format!("route.{n}.certificate"), "tls.client_auth"],
+                "can never be met: tls.client_auth is off, and no client is asked for a certificate",
+            );
             let earlier = of_shape.entry(shape(&rule.path)).or_default();
             if earlier.iter().any(|earlier| rules[*earlier].shares_methods_with(&rule)) {
                 r.mistake(&format!("route.{n}.path"), "is decided by an earlier [[route]] already");
@@ -74,6 +83,7 @@ impl RouteRule {
         let scope = r.optional_parsed(&key("scope"), scope);
         let role = r.optional_parsed(&key("role"), role);
         let access = r.optional_choice::<Access>(&key("access"));
+        let certificate = r.optional_parsed(&key("certificate"), certificate);
 
         let credentials = r.optional_choice(&key("credentials"));
         let once = r.optional_list(&key("once"), |text| once_by(text).map(|_| text.to_owned())).unwrap_or_default();
@@ -102,7 +112,7 @@ impl RouteRule {
         let open = matches!(demand, Demand::Public | Demand::Passthrough);
         let text = "has no meaning where nobody is asked who they are";
         r.contradiction_if(open && credentials.is_some(), &[&key("credentials"), of_access], text);
-        Some(Self { path: path?, methods, demand, credentials, once })
+        Some(Self { path: path?, methods, certificate, demand, credentials, once })
     }
 
     /// Whether both rules, if their paths match, match some request equally well.
@@ -158,6 +168,17 @@ fn role(text: &str) -> Result<String, String> {
         return Err(format!("{} is not a role's name", quoted(text)));
     }
     Ok(text.into())
+}
+
+fn certificate(text: &str) -> Result<String, String> {
+    let names = ["URI=", "DNS=", "CN="].iter().any(|kind| text.strip_prefix(kind).is_some_and(|name| !name.is_empty()));
+    if !names || text.contains(char::is_control) {
+        return Err(format!("{} is not whom a certificate names, such as `DNS=client.example`", quoted(text)));
+    }
+    match text.find('*') {
+        Some(at) if at + 1 < text.len() => Err("may have a `*` at its end only".into()),
+        _ => Ok(text.into()),
+    }
 }
 
 impl Choice for Access {

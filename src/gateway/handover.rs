@@ -15,11 +15,15 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri};
 use hyper::body::Incoming;
 
-use crate::token::Timestamp;
+use crate::tls::ClientCertificate;
+use crate::token::{Thumbprint, Timestamp};
 use crate::upstream::headers::{Identity, X_PORTCULLIS, X_PORTCULLIS_VISITOR};
 use crate::upstream::{Answer, Permit, Upstream, UpstreamError};
 
 use super::{Charter, Peer, Refusal};
+
+/// What stands in a note for what there is not.
+const NONE: &str = "-";
 
 /// What this use of the common key is called, so that no other use of it can make a note.
 const PURPOSE: &[u8] = b"portcullis handover 1";
@@ -29,6 +33,8 @@ const PURPOSE: &[u8] = b"portcullis handover 1";
 pub(super) struct Note {
     pub(super) address: IpAddr,
     pub(super) request_id: HeaderValue,
+    /// What the client has shown to the replica.
+    pub(super) certificate: Option<Box<ClientCertificate>>,
 }
 
 /// Writes and reads notes. All gates that share their keys have the same one.
@@ -52,7 +58,14 @@ impl Handover {
         headers: &HeaderMap,
         now: Timestamp,
     ) -> Option<HeaderValue> {
-        let said = format!("{} {} {}", note.address, now.as_micros(), note.request_id.to_str().ok()?);
+        let (thumbprint, identity) = match &note.certificate {
+            Some(shown) => (shown.thumbprint.as_str(), shown.identity.as_ref()),
+            None => (NONE, None),
+        };
+        // It may hold spaces and more than ASCII.
+        let identity = identity.map_or_else(|| NONE.to_owned(), |identity| URL_SAFE_NO_PAD.encode(identity));
+        let (address, at, request_id) = (note.address, now.as_micros(), note.request_id.to_str().ok()?);
+        let said = format!("{address} {at} {request_id} {thumbprint} {identity}");
         let tag = URL_SAFE_NO_PAD.encode(hmac::sign(&self.key, &sealed(&said, method, uri, headers)));
         HeaderValue::try_from(format!("{said} {tag}")).ok()
     }
@@ -64,9 +77,11 @@ impl Handover {
         hmac::verify(&self.key, &sealed(said, method, uri, headers), &tag).ok()?;
         let mut words = said.split(' ');
         let (address, at, request_id) = (words.next()?, words.next()?, words.next()?);
+        let certificate = certificate(words.next()?, words.next()?)?;
         let at = Timestamp::from_micros(at.parse().ok()?);
         let timely = now <= at + self.leeway && at <= now + self.leeway;
-        timely.then_some(Note { address: address.parse().ok()?, request_id: HeaderValue::from_str(request_id).ok()? })
+        let (address, request_id) = (address.parse().ok()?, HeaderValue::from_str(request_id).ok()?);
+        timely.then_some(Note { address, request_id, certificate })
     }
 }
 
@@ -98,6 +113,18 @@ pub(super) async fn hand_over(
     Ok(answer)
 }
 
+/// What a client has shown, as a note has it; `None` if that is no note.
+fn certificate(thumbprint: &str, identity: &str) -> Option<Option<Box<ClientCertificate>>> {
+    if thumbprint == NONE {
+        return Some(None);
+    }
+    let identity = match identity {
+        NONE => None,
+        identity => Some(HeaderValue::from_bytes(&URL_SAFE_NO_PAD.decode(identity).ok()?).ok()?),
+    };
+    Some(Some(Box::new(ClientCertificate::told(identity, Thumbprint::parse(thumbprint)?))))
+}
+
 /// What the tag vouches for. The credentials are part of it: else a note that was seen could be put on guesses of another
 /// client's making.
 fn sealed(said: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Vec<u8> {
@@ -122,7 +149,11 @@ mod tests {
     const LEEWAY: Duration = Duration::from_secs(30);
 
     fn note() -> Note {
-        Note { address: "2001:db8::7".parse().unwrap(), request_id: HeaderValue::from_static("abc-7") }
+        Note {
+            address: "2001:db8::7".parse().unwrap(),
+            request_id: HeaderValue::from_static("abc-7"),
+            certificate: None,
+        }
     }
 
     /// A request with `credentials` that carries the note written for one with `alice`.
@@ -171,5 +202,28 @@ mod tests {
             headers.insert(X_PORTCULLIS_VISITOR, HeaderValue::from_str(said).unwrap());
             assert_eq!(handover.read(&Method::POST, &uri("/auth"), &headers, NOW), None, "{said:?}");
         }
+    }
+
+    #[track_caller]
+    fn carries(identity: Option<&str>) {
+        let identity = identity.map(|text| HeaderValue::from_bytes(text.as_bytes()).unwrap());
+        let shown = ClientCertificate::told(identity, Thumbprint::of(b"a certificate"));
+        let note = Note { certificate: Some(Box::new(shown)), ..note() };
+        let (handover, mut headers) = (Handover::new(&[7; 32], LEEWAY), HeaderMap::new());
+        let written = handover.write(&note, &Method::POST, &uri("/auth"), &headers, NOW).unwrap();
+        let (said, tag) = written.to_str().unwrap().rsplit_once(' ').unwrap();
+        let stripped = format!("{} - - {tag}", said.splitn(4, ' ').take(3).collect::<Vec<_>>().join(" "));
+        headers.insert(X_PORTCULLIS_VISITOR, written.clone());
+        assert_eq!(handover.read(&Method::POST, &uri("/auth"), &headers, NOW), Some(note));
+        headers.insert(X_PORTCULLIS_VISITOR, stripped.parse().unwrap());
+        assert_eq!(handover.read(&Method::POST, &uri("/auth"), &headers, NOW), None);
+    }
+
+    #[test]
+    fn a_note_carries_what_the_client_has_shown_and_nobody_can_take_it_out() {
+        carries(None);
+        carries(Some("URI=spiffe://e/f"));
+        carries(Some("CN=s\u{f6}me \u{f6}ne - - "));
+        carries(Some("CN=-"));
     }
 }

@@ -1,8 +1,9 @@
 //! The judge: whether a request's credentials meet what its route demands.
 //!
 //! Guarantees: the only maker of a [`Permit`]; a token is good only if its signature, claims and times are, its session
-//! was not ended and its generation not replaced, all asked on every request; a token of another issuer opens routes and
-//! none of our endpoints; whatever cannot be decided is a refusal.
+//! was not ended and its generation not replaced, and it came on a connection with the certificate that it is bound to,
+//! all asked on every request; a token of another issuer opens routes and none of our endpoints; whatever cannot be
+//! decided is a refusal.
 //! Does not know: paths, bodies, the upstream.
 
 use std::cell::{Cell, OnceCell};
@@ -140,8 +141,15 @@ impl Judge {
         &self,
         (demand, handling): (&Demand, &Handling),
         headers: &mut HeaderMap,
-        visitor: &Visitor,
+        visitor: &Visitor<'_>,
     ) -> Result<Pass, Refusal> {
+        // First, as it costs least: no password is worth checking here for whom none can help.
+        if let Demand::Certified(certified, _) = demand
+            && !certified.fits(visitor.certificate)
+        {
+            return Err(Refusal::CertificateMissing);
+        }
+        let demand = demand.of_credentials();
         match demand {
             Demand::Public => return Ok(Pass::of(Permit::Public, By::Nobody)),
             // The upstream judges here, and must not take another one for the caller's than a proxy before it did.
@@ -151,7 +159,7 @@ impl Judge {
             Demand::Passthrough => return Ok(Pass::of(Permit::Passthrough, By::Nobody)),
             Demand::Nobody => return Err(Refusal::Closed),
             Demand::Unmatched => return Err(Refusal::NoRule),
-            Demand::Authenticated | Demand::Scope(_) | Demand::Role(_) => {}
+            Demand::Authenticated | Demand::Scope(_) | Demand::Role(_) | Demand::Certified(..) => {}
         }
         let handing = handling.credentials.as_ref().or(self.charter.handing.as_ref());
         match Presented::read(headers)? {
@@ -197,7 +205,7 @@ impl Judge {
         &self,
         permit: &Permit,
         headers: &HeaderMap,
-        visitor: &Visitor,
+        visitor: &Visitor<'_>,
     ) -> Result<Option<String>, Refusal> {
         let (Permit::Passthrough, Some(value)) = (permit, headers.get(AUTHORIZATION)) else {
             return Ok(None);
@@ -210,7 +218,7 @@ impl Judge {
     }
 
     /// Charges for credentials that the upstream has refused. The limits keep no more of them than a keyed hash.
-    pub fn guessed_wrong(&self, credentials: &str, visitor: &Visitor) {
+    pub fn guessed_wrong(&self, credentials: &str, visitor: &Visitor<'_>) {
         // Dropping an attempt is what charges for it.
         drop(self.charter.accounts.guesses().admit(credentials, visitor.address, visitor.now));
     }
@@ -219,7 +227,7 @@ impl Judge {
     ///
     /// # Errors
     /// The refusal to answer with.
-    pub async fn caller(&self, headers: &HeaderMap, visitor: &Visitor, right: Right) -> Result<Caller, Refusal> {
+    pub async fn caller(&self, headers: &HeaderMap, visitor: &Visitor<'_>, right: Right) -> Result<Caller, Refusal> {
         match Presented::read(headers)? {
             Presented::Bearer(token) => {
                 let admitted = self.bearer(token, visitor)?;
@@ -240,9 +248,8 @@ impl Judge {
         }
     }
 
-    fn bearer(&self, token: &[u8], visitor: &Visitor) -> Result<Rc<Admitted>, Refusal> {
-        let now = visitor.now;
-        let charter = &*self.charter;
+    fn bearer(&self, token: &[u8], visitor: &Visitor<'_>) -> Result<Rc<Admitted>, Refusal> {
+        let (charter, now) = (&*self.charter, visitor.now);
         let keys_epoch = keys_epoch(charter);
         if keys_epoch != self.keys_epoch.get() {
             self.verified.clear();
@@ -267,6 +274,7 @@ impl Judge {
                 admitted
             }
         };
+        admitted.token.check_certificate(visitor.certificate).map_err(Refusal::Token)?;
         if let Token::Own { verified, good } = &admitted.token {
             charter.realms.admit(&verified.subject, visitor.realm)?;
             self.ask_store(verified, good, now)?;
@@ -325,7 +333,8 @@ fn meet(demand: &Demand, subject: &str, scopes: &Scopes, roles: &[String]) -> Re
         Demand::Scope(scope) => Err(Refusal::ScopeMissing(Arc::clone(scope))),
         Demand::Role(role) if roles.iter().any(|own| **own == **role) => Ok(()),
         Demand::Role(role) => Err(Refusal::RoleMissing { subject: subject.into(), role: Arc::clone(role) }),
-        Demand::Nobody => Err(Refusal::Closed),
+        // A certificate has been asked for before; one inside another is never made.
+        Demand::Nobody | Demand::Certified(..) => Err(Refusal::Closed),
         Demand::Unmatched => Err(Refusal::NoRule),
     }
 }

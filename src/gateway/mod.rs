@@ -8,6 +8,7 @@
 
 mod admissible;
 mod body;
+mod certified;
 mod cors;
 mod endpoint;
 mod foresight;
@@ -48,6 +49,7 @@ use crate::token::{Policy, Sealing};
 
 use endpoint::Endpoint;
 
+pub use certified::Certified;
 pub use cors::Cors;
 pub use endpoint::{Endpoints, FormPaths, KEYS, OauthPaths};
 pub use foresight::Foresight;

@@ -84,7 +84,7 @@ fn open_password(charter: &Charter, verified: &Verified) -> Option<Password> {
 pub(super) async fn refused_by_upstream(
     charter: &Charter,
     admitted: &Admitted,
-    visitor: &Visitor,
+    visitor: &Visitor<'_>,
     request_id: &HeaderValue,
 ) -> Result<(), Refusal> {
     let Token::Own { verified, .. } = &admitted.token else { return Ok(()) };
@@ -94,9 +94,9 @@ pub(super) async fn refused_by_upstream(
     if charter.accounts.still_right(&credentials, &|| charter.clock.now(), &stands).await != Some(false) {
         return Ok(());
     }
-    let Visitor { address, arrived_at, .. } = *visitor;
+    let Visitor { address, certificate, arrived_at, .. } = *visitor;
     let request_id = request_id.to_str().unwrap_or_default();
-    let visit = Visit { address, agent: None, request_id, arrived_at, now: charter.clock.now() };
+    let visit = Visit { address, agent: None, certificate, request_id, arrived_at, now: charter.clock.now() };
     info!(
         event = "upstream_credentials_rejected",
         request_id,

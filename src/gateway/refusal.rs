@@ -62,6 +62,9 @@ pub enum Refusal {
         subject: Arc<str>,
         role: Arc<str>,
     },
+    /// The route is for those with another certificate. No 401: nothing that a client could send would help, and no
+    /// scheme asks for another connection; it would throw away a good token.
+    CertificateMissing,
     NoRule,
     Closed,
     // Limits.

@@ -188,7 +188,9 @@ impl Gateway {
         let forwarded = peer.forwarded(request.headers());
         let address = visitor::client_address(peer, forwarded.as_ref(), &charter.trusted_proxies);
         let (realm, own_path) = charter.realms.of(request.headers(), &path);
-        let mut visitor = Visitor { address, realm, secure: peer.is_secure(), arrived_at, now: arrived_at };
+        let certificate = peer.certificate.as_ref();
+        let secure = peer.is_secure();
+        let mut visitor = Visitor { address, realm, secure, certificate, arrived_at, now: arrived_at };
         if let Some(endpoint) = charter.endpoint(request.method(), &path, own_path) {
             *rule = RuleNumber::GATE;
             let note = charter.handover.read(request.method(), uri, request.headers(), arrived_at);
@@ -197,11 +199,14 @@ impl Gateway {
                 if note.is_some() {
                     return Err(Refusal::NoPrimary);
                 }
-                let note = Note { address, request_id: request_id.clone() };
+                let note =
+                    Note { address, request_id: request_id.clone(), certificate: certificate.cloned().map(Box::new) };
                 return Box::pin(handover::hand_over(charter, primary, request, &note, peer, arrived_at)).await;
             }
-            if let Some(note) = note {
-                (visitor.address, *request_id) = (note.address, note.request_id);
+            if let Some(note) = &note {
+                // Whatever the replica itself shows is not its client's.
+                (visitor.address, visitor.certificate) = (note.address, note.certificate.as_deref());
+                *request_id = note.request_id.clone();
             }
             let forwarded = forwarded.as_ref();
             return Box::pin(endpoint::answer(

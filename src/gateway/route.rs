@@ -13,6 +13,7 @@ use http::Method;
 
 use crate::metrics::{RuleNames, RuleNumber};
 
+use super::Certified;
 use super::handling::Handling;
 
 /// What a route demands of a request.
@@ -26,6 +27,8 @@ pub enum Demand {
     Authenticated,
     Scope(Arc<str>),
     Role(Arc<str>),
+    /// Another demand, on a connection with such a certificate.
+    Certified(Certified, Box<Self>),
     /// Cannot be met: the route is closed.
     Nobody,
     /// Cannot be met: no rule speaks of the path.
@@ -33,6 +36,14 @@ pub enum Demand {
 }
 
 impl Demand {
+    /// What it demands besides a certificate.
+    pub fn of_credentials(&self) -> &Self {
+        match self {
+            Self::Certified(_, demand) => demand,
+            demand => demand,
+        }
+    }
+
     fn asks_something(&self) -> bool {
         !matches!(self, Self::Public | Self::Passthrough)
     }
@@ -209,7 +220,7 @@ impl Node {
 
     fn collect_scopes(&self, scopes: &mut Vec<Arc<str>>) {
         for Numbered { rule, .. } in self.ends.iter().chain(&self.rest) {
-            if let Demand::Scope(scope) = &rule.demand {
+            if let Demand::Scope(scope) = rule.demand.of_credentials() {
                 scopes.push(Arc::clone(scope));
             }
         }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use http::header::HeaderValue;
 
 use crate::issuer::Foreign;
+use crate::tls::ClientCertificate;
 use crate::token::{Policy, Scopes, Timestamp, TokenError, Verified};
 use crate::upstream::headers::Identity;
 
@@ -63,6 +64,22 @@ impl Token {
         match self {
             Self::Own { verified, .. } => &verified.roles,
             Self::Foreign(foreign) => &foreign.roles,
+        }
+    }
+
+    /// The part of the judgement that the connection can change: whether it is the one who may use it that does
+    /// (RFC 8705 section 3).
+    ///
+    /// # Errors
+    /// [`TokenError::Certificate`] if it is bound to another certificate than is `shown`.
+    pub fn check_certificate(&self, shown: Option<&ClientCertificate>) -> Result<(), TokenError> {
+        let certificate = match self {
+            Self::Own { verified, .. } => &verified.certificate,
+            Self::Foreign(foreign) => &foreign.certificate,
+        };
+        match certificate {
+            Some(bound) if shown.is_none_or(|shown| shown.thumbprint != *bound) => Err(TokenError::Certificate),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -180,6 +197,7 @@ mod tests {
             not_before: Timestamp::default(),
             expires_at: Timestamp::default(),
             sealed: None,
+            certificate: None,
         };
         let identity = Identity::of_user(subject, "").unwrap();
         let good = Cell::new(Good { epoch: 0, until: None });

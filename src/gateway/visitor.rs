@@ -63,13 +63,15 @@ impl Peer {
 
 /// One request's sender and times.
 #[derive(Clone, Copy, Debug)]
-pub struct Visitor {
+pub struct Visitor<'a> {
     /// The client's address: what guess limits count and sessions record.
     pub address: IpAddr,
     /// Whose users may sign in.
     pub realm: RealmId,
     /// Whether its connection is under TLS.
     pub secure: bool,
+    /// What the client has shown on its connection.
+    pub certificate: Option<&'a ClientCertificate>,
     /// When the request had reached us.
     pub arrived_at: Timestamp,
     pub now: Timestamp,

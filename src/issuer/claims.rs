@@ -13,7 +13,8 @@ use serde::de::Error;
 use serde_json::{Map, Value};
 
 use crate::token::{
-    ALL_ANY, Policy, Scopes, Subject, TOKENS_MANAGE, TOKENS_REFRESH, Timestamp, TokenError, one_or_many,
+    ALL_ANY, Bound, Policy, Scopes, Subject, TOKENS_MANAGE, TOKENS_REFRESH, Thumbprint, Timestamp, TokenError,
+    one_or_many,
 };
 
 use super::Trust;
@@ -28,6 +29,8 @@ pub struct Foreign {
     pub subject: Subject,
     pub scopes: Scopes,
     pub roles: Vec<String>,
+    /// The certificate that it is bound to.
+    pub certificate: Option<Thumbprint>,
     /// What signed it.
     pub(super) signer: Signer,
     not_before: Timestamp,
@@ -54,6 +57,8 @@ struct Read {
     exp: NumericDate,
     nbf: Option<NumericDate>,
     iat: Option<NumericDate>,
+    #[serde(default)]
+    cnf: Bound,
     #[serde(flatten)]
     others: Map<String, Value>,
 }
@@ -110,6 +115,7 @@ pub(super) fn read(
             Some(claim) => words(&claims.others, claim, false)?,
             None => Vec::new(),
         },
+        certificate: claims.cnf.certificate()?,
         signer,
         not_before: claims.nbf.map_or(Ok(Timestamp::default()), timestamp)?,
         expires_at: timestamp(claims.exp)?,

@@ -21,6 +21,8 @@ pub enum Event {
     Disowned,
     LostToken,
     Revoke,
+    /// A refresh token without a certificate of the one who has begun its session.
+    OtherCertificate,
 }
 
 /// What tokens go through.
@@ -46,7 +48,7 @@ struct OfStep {
 }
 
 impl Event {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::SignIn,
         Self::Refresh,
         Self::Retry,
@@ -55,6 +57,7 @@ impl Event {
         Self::Disowned,
         Self::LostToken,
         Self::Revoke,
+        Self::OtherCertificate,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -67,6 +70,7 @@ impl Event {
             Self::Disowned => "disowned",
             Self::LostToken => "lost_token",
             Self::Revoke => "revoke",
+            Self::OtherCertificate => "other_certificate",
         }
     }
 }

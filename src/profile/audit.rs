@@ -40,7 +40,8 @@ impl Audit<'_> {
         self.events.count(Event::SignIn);
         let (client, parent) = (session.client.as_deref(), session.parent.map(display));
         tell!(info, self, "session begun", event = "sign_in", session = %session.id, subject = %session.subject,
-            profile = session.profile.name(), client, parent, scopes = %session.granted);
+            profile = session.profile.name(), client, parent, certificate = session.certificate.as_deref(),
+            scopes = %session.granted);
     }
 
     pub(super) fn refresh(&self, session: &Session) {
@@ -59,6 +60,20 @@ impl Audit<'_> {
         self.events.count(Event::Disowned);
         tell!(info, self, "the user is gone or has another password: the session has ended", event = "disowned",
             session = %token.session, subject = %subject, profile = profile.name());
+    }
+
+    /// `shown` is whom the certificate names that came with it.
+    pub(super) fn other_certificate(
+        &self,
+        profile: Profile,
+        token: TokenId,
+        subject: Option<&Subject>,
+        shown: Option<&str>,
+    ) {
+        self.events.count(Event::OtherCertificate);
+        tell!(warn, self, "a refresh token came without a certificate of the one who holds it",
+            event = "other_certificate", session = %token.session, subject = subject.map(display),
+            profile = profile.name(), generation = token.generation, certificate = shown);
     }
 
     pub(super) fn lost_token(&self, profile: Profile, token: TokenId, issued_at: Timestamp) {

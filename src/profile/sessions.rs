@@ -1,6 +1,7 @@
 //! The engine behind every dialect: begins, renews and ends sessions.
 //!
 //! Guarantees: nobody is granted more than the user may have at this moment, nor a Bearer caller more than its token;
+//! what is handed out on a connection with a certificate is worth nothing on others;
 //! a pair leaves only after the store has acknowledged the change it stands for; foreign and unknown sessions are told
 //! apart from nothing.
 //! Does not know: JSON, forms, statuses.
@@ -142,9 +143,10 @@ impl Sessions {
             in_doubt: false,
             outlived: None,
             client: client.map(|client| Arc::clone(&client.id)),
+            certificate: visit.holder(),
         };
         let sealed = self.seal(caller, &session, now)?;
-        let minted = Pair::mint(&session, owner.person(), key, &self.policy, sealed.as_ref());
+        let minted = Pair::mint(&session, owner.person(), visit.thumbprint(), key, &self.policy, sealed.as_ref());
         let pair = minted.map_err(Refused::Mint)?;
         let begun = session.clone();
         self.store.issue(session, &|subject, client| self.standing(subject, client), now).await.map_err(|error| {
@@ -193,6 +195,7 @@ impl Sessions {
             arrived_at: visit.arrived_at,
             sender: self.record_addresses.of(&visit),
             by,
+            certificate: visit.holder(),
         };
         let current = Arc::clone(self.keys.ring().current());
         // While the disk takes the change, so that it costs nothing where a sync takes as long. Polled only if there is a
@@ -220,6 +223,12 @@ impl Sessions {
                 self.audit(&visit).lost_token(profile, id, issued_at);
                 return refused(RefreshRefusal::Rotation(refusal));
             }
+            Rotation::Refused(refusal @ RotationRefusal::OtherCertificate) => {
+                let session = self.store.find(id.session);
+                let subject = session.as_ref().map(|session| &session.subject);
+                self.audit(&visit).other_certificate(profile, id, subject, visit.holder().as_deref());
+                return refused(RefreshRefusal::Rotation(refusal));
+            }
             Rotation::Refused(RotationRefusal::Scopes) => return Err(Refused::BeyondGrant),
             Rotation::Refused(refusal) => return refused(RefreshRefusal::Rotation(refusal)),
             Rotation::Reused(subject) => {
@@ -239,7 +248,8 @@ impl Sessions {
         let ring = self.keys.ring();
         let key = ring.find(&session.kid).unwrap_or(&current);
         self.audit(&visit).refresh(&session);
-        Pair::mint(&session, owner.person(), key, &self.policy, sealed.as_ref()).map_err(Refused::Mint)
+        Pair::mint(&session, owner.person(), visit.thumbprint(), key, &self.policy, sealed.as_ref())
+            .map_err(Refused::Mint)
     }
 
     /// The caller's password for the upstream, for the tokens of a session that begins. A client has none.

@@ -5,7 +5,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::token::{Sender, Timestamp};
+use crate::tls::ClientCertificate;
+use crate::token::{Sender, Thumbprint, Timestamp};
 
 /// How much of a client's address a session remembers: personal data, so the operator decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +28,24 @@ pub struct Visit<'a> {
     pub address: IpAddr,
     /// What the client's software calls itself, as it was sent.
     pub agent: Option<&'a [u8]>,
+    /// What the client has shown on its connection.
+    pub certificate: Option<&'a ClientCertificate>,
     pub request_id: &'a str,
     /// When it had reached us: what tells a race from a reuse.
     pub arrived_at: Timestamp,
     pub now: Timestamp,
+}
+
+impl Visit<'_> {
+    /// Whom the certificate names.
+    pub(super) fn holder(&self) -> Option<Box<str>> {
+        self.certificate.map(ClientCertificate::holder)
+    }
+
+    /// What access tokens that it is handed are bound to.
+    pub(super) fn thumbprint(&self) -> Option<Thumbprint> {
+        self.certificate.map(|certificate| certificate.thumbprint)
+    }
 }
 
 impl RecordAddresses {
@@ -74,8 +89,8 @@ mod tests {
     #[track_caller]
     fn check(record: RecordAddresses, agent: &[u8], address: Option<&str>, expected: Option<&str>) {
         let now = Timestamp::default();
-        let visit =
-            Visit { address: "192.0.2.77".parse().unwrap(), agent: Some(agent), request_id: "", arrived_at: now, now };
+        let (from, agent) = ("192.0.2.77".parse().unwrap(), Some(agent));
+        let visit = Visit { address: from, agent, certificate: None, request_id: "", arrived_at: now, now };
         let Sender { address: told, agent } = record.of(&visit);
         assert_eq!((told, agent.as_deref()), (address.map(|text| text.parse().unwrap()), expected));
     }

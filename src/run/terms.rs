@@ -17,8 +17,8 @@ use crate::account::{
 use crate::config::{self, Config};
 use crate::edge::{Deadlines, Reserves, Shift};
 use crate::gateway::{
-    AccessLog, BasicUse, Bounds, Cors, Demand, Endpoints, FURTHER_SCOPES, FormPaths, Handing, Handling, KEYS, Manner,
-    OauthPaths, Once, OncePolicy, RealmPlace, RealmPlaces, Routes, Rule, Sunset, smsgate_rules,
+    AccessLog, BasicUse, Bounds, Certified, Cors, Demand, Endpoints, FURTHER_SCOPES, FormPaths, Handing, Handling,
+    KEYS, Manner, OauthPaths, Once, OncePolicy, RealmPlace, RealmPlaces, Routes, Rule, Sunset, smsgate_rules,
 };
 use crate::issuer;
 use crate::keys::{GivenKey, KeySource, SealingTerms, Watch};
@@ -196,13 +196,7 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
         path: rule.path.clone(),
         methods: rule.methods.clone().unwrap_or_default(),
         handling: Handling { credentials: rule.credentials.map(|mode| handing(config, mode)), once: rule.once.clone() },
-        demand: match &rule.demand {
-            config::Demand::Scope(scope) => Demand::Scope(scope.as_str().into()),
-            config::Demand::Role(role) => Demand::Role(role.as_str().into()),
-            config::Demand::Public => Demand::Public,
-            config::Demand::Passthrough => Demand::Passthrough,
-            config::Demand::Authenticated => Demand::Authenticated,
-        },
+        demand: demand(rule),
     });
     let registration = config.routes.device_registration == config::DeviceRegistration::Allow;
     let preset = match config.routes.preset {
@@ -219,6 +213,20 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
         .flat_map(|prefix| smsgate_rules(prefix, registration))
         .filter(|rule| !matches!(rule.demand, Demand::Public | Demand::Passthrough));
     own.chain(preset).chain(closed).collect()
+}
+
+fn demand(rule: &config::RouteRule) -> Demand {
+    let demand = match &rule.demand {
+        config::Demand::Scope(scope) => Demand::Scope(scope.as_str().into()),
+        config::Demand::Role(role) => Demand::Role(role.as_str().into()),
+        config::Demand::Public => Demand::Public,
+        config::Demand::Passthrough => Demand::Passthrough,
+        config::Demand::Authenticated => Demand::Authenticated,
+    };
+    match &rule.certificate {
+        Some(pattern) => Demand::Certified(Certified::new(pattern), Box::new(demand)),
+        None => demand,
+    }
 }
 
 /// The prefixes that the API may have at the upstream, besides where ours lies.
@@ -270,7 +278,8 @@ pub(super) fn endpoints(config: &Config, known_scopes: &Scopes) -> Endpoints {
         metadata: oauth.issuer_url.as_ref().map(|issuer| {
             let (token, revoke, introspect) = (&oauth.token_path, &oauth.revoke_path, &oauth.introspect_path);
             let places = Places { issuer, token, revoke, introspect, keys: KEYS };
-            Metadata::new(places, oauth.password_grant, known_scopes)
+            let bound = config.tls.client_auth != config::ClientAuth::Off;
+            Metadata::new(places, oauth.password_grant, bound, known_scopes)
         }),
     };
     Endpoints {
@@ -555,7 +564,7 @@ mod tests {
 
     fn rule(methods: &[Method], path: &str, demand: config::Demand) -> config::RouteRule {
         let methods = (!methods.is_empty()).then(|| methods.to_vec());
-        config::RouteRule { path: path.into(), methods, demand, credentials: None, once: Vec::new() }
+        config::RouteRule { path: path.into(), methods, certificate: None, demand, credentials: None, once: Vec::new() }
     }
 
     fn scope(name: &str) -> config::Demand {

@@ -1,19 +1,19 @@
 //! Who a client is by its certificate.
 //!
-//! Guarantees: a name says of which kind it is, so that nobody's common name passes for another's URI; a thumbprint is
-//! that of RFC 8705 section 3.1.
+//! Guarantees: a name says of which kind it is, so that nobody's common name passes for another's URI; one without a name
+//! is nobody but itself.
 //! Does not know: whether the certificate is good. That has been decided before anybody asks.
 
-use std::fmt;
-
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::HeaderValue;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use crate::token::Thumbprint;
+
+/// Bytes of a name. A SPIFFE ID has no more, and what is longer fits in no header beside others.
+const LONGEST: usize = 2048;
+
 /// What is kept of a client's certificate with its connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClientCertificate {
     /// `URI=…` (a SPIFFE ID, say), else `DNS=…`, else `CN=…`: the first that there is, and that can stand in a header.
     pub identity: Option<HeaderValue>,
@@ -21,10 +21,6 @@ pub struct ClientCertificate {
     /// In seconds since 1970.
     not_after: i64,
 }
-
-/// The SHA-256 of a certificate, as `x5t#S256` has it: base64url without padding.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Thumbprint([u8; 43]);
 
 impl ClientCertificate {
     /// Reads a leaf; `None` if it is none.
@@ -35,6 +31,19 @@ impl ClientCertificate {
             thumbprint: Thumbprint::of(leaf),
             not_after: certificate.validity().not_after.timestamp(),
         })
+    }
+
+    /// One that another gate has seen, and has looked at the life of.
+    pub fn told(identity: Option<HeaderValue>, thumbprint: Thumbprint) -> Self {
+        Self { identity, thumbprint, not_after: i64::MAX }
+    }
+
+    /// Who holds it: the same with every certificate that names the same, and the thumbprint of one that names nobody.
+    pub fn holder(&self) -> Box<str> {
+        match self.identity.as_ref().and_then(|identity| str::from_utf8(identity.as_bytes()).ok()) {
+            Some(identity) => identity.into(),
+            None => format!("x5t#S256={}", self.thumbprint.as_str()).into(),
+        }
     }
 
     /// Whether it has expired at `now`, in seconds since 1970. A session that is resumed is not verified again.
@@ -50,28 +59,11 @@ fn identity(certificate: &X509Certificate<'_>) -> Option<HeaderValue> {
     let dns = || names().find_map(|name| if let GeneralName::DNSName(dns) = name { Some(("DNS", *dns)) } else { None });
     let common = || certificate.subject().iter_common_name().find_map(|name| Some(("CN", name.as_str().ok()?)));
     let (kind, name) = uri.or_else(dns).or_else(common)?;
+    if name.is_empty() || name.len() > LONGEST {
+        return None;
+    }
     // Control characters do not pass.
     HeaderValue::from_bytes(format!("{kind}={name}").as_bytes()).ok()
-}
-
-impl Thumbprint {
-    pub fn of(leaf: &[u8]) -> Self {
-        let mut text = [0; 43];
-        // 32 bytes are 43 characters.
-        let _ = URL_SAFE_NO_PAD.encode_slice(digest(&SHA256, leaf), &mut text);
-        Self(text)
-    }
-
-    pub fn as_str(&self) -> &str {
-        // Base64 is ASCII.
-        str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Thumbprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 #[cfg(test)]
@@ -94,7 +86,9 @@ mod tests {
         let leaf = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
         let read = ClientCertificate::read(leaf.der()).unwrap();
         assert_eq!(read.identity.as_ref().map(|it| str::from_utf8(it.as_bytes()).unwrap()), expected);
-        assert_eq!(read.thumbprint.as_str(), URL_SAFE_NO_PAD.encode(digest(&SHA256, leaf.der())));
+        assert_eq!(read.thumbprint, Thumbprint::of(leaf.der()));
+        let itself = format!("x5t#S256={}", read.thumbprint.as_str());
+        assert_eq!(*read.holder(), *expected.unwrap_or(&itself));
     }
 
     #[test]
@@ -106,6 +100,10 @@ mod tests {
         check("söme öne", &[], &[], Some("CN=söme öne"));
         check("a\r\nb", &[], &[], None);
         check("", &[], &[], None);
+        check("c", &[], &[""], None);
+        let longest = "x".repeat(LONGEST);
+        check("", &[], &[&longest], Some(&format!("URI={longest}")));
+        check("", &[], &[&format!("{longest}x")], None);
         assert!(ClientCertificate::read(b"none").is_none());
     }
 }

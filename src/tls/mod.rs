@@ -23,7 +23,7 @@ mod watching;
 use std::path::PathBuf;
 
 pub use error::{Notice, TlsError};
-pub use identity::{ClientCertificate, Thumbprint};
+pub use identity::ClientCertificate;
 pub use in_force::{Footing, InForce};
 pub use watching::Watching;
 

@@ -1,9 +1,9 @@
 //! Access tokens: minted from a session, verified without one.
 //!
-//! Guarantees: [`verify`] checks in the order size, header, signature, `iss`, `aud`, `exp`/`nbf`/`iat`, kind; every
-//! claim is required and typed, so a missing or mistyped one is a refusal and never "not checked" (jsonwebtoken's own
-//! validation passes a token whose `iss` and `aud` are absent or malformed).
-//! Does not know: revocation, scopes demanded by routes, clocks.
+//! Guarantees: [`verify`] checks in the order size, header, signature, `iss`, `aud`, `cnf`, `exp`/`nbf`/`iat`, kind;
+//! every claim is required and typed, so a missing or mistyped one is a refusal and never "not checked" (jsonwebtoken's
+//! own validation passes a token whose `iss` and `aud` are absent or malformed).
+//! Does not know: revocation, scopes demanded by routes, clocks, on which connection a token came.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,8 +15,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::keys::{KeyRing, SigningKey};
 
+use super::confirmation::Bound;
 use super::envelope::{self, Envelope, MintError, REFRESH_TYPE};
-use super::{Policy, Scopes, Sealed, Session, SessionId, Subject, Timestamp, TokenError, TokenId, TokenKind};
+use super::{
+    Confirmation, Policy, Scopes, Sealed, Session, SessionId, Subject, Thumbprint, Timestamp, TokenError, TokenId,
+    TokenKind,
+};
 
 /// What the users file says of a person beyond name and scopes.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +49,9 @@ struct Written<'a> {
     /// RFC 9068 section 2.2.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a str>,
+    /// RFC 8705 section 3.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -75,6 +82,8 @@ struct Read<'a> {
     roles: Vec<String>,
     #[serde(default)]
     sealed: Option<Sealed>,
+    #[serde(default)]
+    cnf: Bound,
 }
 
 /// What an authentic, current access token says. Whether its session was ended since is asked separately.
@@ -91,6 +100,8 @@ pub struct Verified {
     pub expires_at: Timestamp,
     /// The user's password for the upstream.
     pub sealed: Option<Sealed>,
+    /// The certificate that it is bound to: good on connections alone on which that was shown.
+    pub certificate: Option<Thumbprint>,
 }
 
 impl Verified {
@@ -110,13 +121,14 @@ impl Verified {
     }
 }
 
-/// The access token of the session's current generation.
+/// The access token of the session's current generation, bound to `certificate` if there is one.
 ///
 /// # Errors
 /// When the key cannot sign or the claims cannot be written; see [`MintError`].
 pub fn mint(
     session: &Session,
     person: Person<'_>,
+    certificate: Option<Thumbprint>,
     key: &SigningKey,
     policy: &Policy,
     sealed: Option<&Sealed>,
@@ -136,6 +148,7 @@ pub fn mint(
         scopes: &session.granted,
         scope: session.granted.to_string(),
         client_id: session.client.as_deref(),
+        cnf: certificate.map(|certificate| Confirmation { certificate }),
         email: person.email,
         roles: person.roles,
         sealed,
@@ -177,6 +190,7 @@ pub fn verify(token: &str, ring: &KeyRing, policy: &Policy, now: Timestamp) -> R
         not_before: Timestamp::from_secs(claims.nbf),
         expires_at: Timestamp::from_secs(claims.exp),
         sealed: claims.sealed,
+        certificate: claims.cnf.certificate()?,
     };
     verified.check_time(now, policy)?;
     if verified.issued_at > now + policy.leeway {

@@ -34,6 +34,10 @@ pub enum TokenError {
     IssuedInFuture,
     #[error("ids do not fit an access token")]
     Kind,
+    #[error("bound to something else than a certificate")]
+    Confirmation,
+    #[error("bound to another certificate than this connection's")]
+    Certificate,
     #[error("an authentic refresh token")]
     RefreshPresented,
     #[error("an authentic access token")]
@@ -65,6 +69,8 @@ impl TokenError {
             Self::NotYetValid => "token_not_yet_valid",
             Self::IssuedInFuture => "token_issued_in_future",
             Self::Kind => "token_kind",
+            Self::Confirmation => "token_confirmation",
+            Self::Certificate => "token_certificate",
             Self::RefreshPresented => "refresh_token_presented",
             Self::AccessPresented => "access_token_presented",
         }

@@ -7,6 +7,7 @@
 //! The state machine stands in [`Session::rotate`]; the order of verification in [`access::verify`].
 
 pub mod access;
+mod confirmation;
 mod envelope;
 mod error;
 mod id;
@@ -23,6 +24,8 @@ mod time;
 
 pub(crate) use access::one_or_many;
 pub use access::{Person, Verified};
+pub(crate) use confirmation::Bound;
+pub use confirmation::{Confirmation, Thumbprint};
 pub(crate) use envelope::Envelope;
 pub use envelope::MintError;
 pub use error::TokenError;

@@ -1,13 +1,16 @@
 //! The pair: what a sign-in or a refresh hands out.
 //!
 //! Guarantees: a pair is a function of the session's current generation and its key, so an idempotent retry mints the
-//! same `jti`, `exp` and scopes again.
+//! same `jti`, `exp` and scopes again, bound to the certificate of whoever asks now.
 //! Does not know: how a profile spells it.
 
 use crate::keys::SigningKey;
 
 use super::envelope::MintError;
-use super::{Person, Policy, Profile, Scopes, Sealed, Session, Timestamp, TokenId, TokenKind, access, opaque, refresh};
+use super::{
+    Person, Policy, Profile, Scopes, Sealed, Session, Thumbprint, Timestamp, TokenId, TokenKind, access, opaque,
+    refresh,
+};
 
 /// An access token and the refresh token that belongs to it.
 pub struct Pair {
@@ -23,20 +26,22 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// With the password that was `sealed` for the session in both of them, if one was.
+    /// With the password that was `sealed` for the session in both of them, if one was. The access token is bound to
+    /// `certificate` if there is one.
     ///
     /// # Errors
     /// When the key cannot sign or the claims cannot be written.
     pub fn mint(
         session: &Session,
         person: Person<'_>,
+        certificate: Option<Thumbprint>,
         key: &SigningKey,
         policy: &Policy,
         sealed: Option<&Sealed>,
     ) -> Result<Self, MintError> {
         Ok(Self {
             id: TokenId { session: session.id, generation: session.generation, kind: TokenKind::Access },
-            access_token: access::mint(session, person, key, policy, sealed)?,
+            access_token: access::mint(session, person, certificate, key, policy, sealed)?,
             refresh_token: match session.profile {
                 Profile::Smsgate => refresh::mint(session, key, policy, sealed)?,
                 Profile::Form | Profile::Oauth => opaque::mint(session, key, sealed)?,

@@ -95,6 +95,10 @@ pub struct Session {
     pub outlived: Option<Timestamp>,
     /// The OAuth client that it was begun by, and that alone may renew it.
     pub client: Option<Arc<str>>,
+    /// Whom the certificate named that was shown when it began: nobody else can renew it. Not the certificate itself, as
+    /// that may live for an hour. The files spell it beside the rest.
+    #[serde(skip)]
+    pub certificate: Option<Box<str>>,
 }
 
 /// What the user behind a session may have at this moment.
@@ -117,6 +121,8 @@ pub struct Presented {
     pub sender: Sender,
     /// The OAuth client that presented it, if one did.
     pub by: Option<Presenter>,
+    /// Whom the certificate of the connection names.
+    pub certificate: Option<Box<str>>,
 }
 
 /// An OAuth client with a refresh token, and what it asks for.
@@ -145,8 +151,8 @@ pub enum Rotation {
     Reused(Subject),
     /// The user is gone or has another password: the session has to end.
     Disowned(Subject),
-    /// Unknown, ended, expired, of another profile or client, asking for too much, or of a generation that was never
-    /// issued. No side effect.
+    /// Unknown, ended, expired, of another profile, client or certificate, asking for too much, or of a generation that
+    /// was never issued. No side effect.
     Refused(RotationRefusal),
 }
 
@@ -158,6 +164,8 @@ pub enum RotationRefusal {
     Expired,
     OtherProfile,
     OtherClient,
+    /// Without a certificate of the one who has begun the session.
+    OtherCertificate,
     /// More scopes were asked for than the session has.
     Scopes,
     /// Newer than the store knows: the store was rolled back, or worse.
@@ -198,7 +206,8 @@ impl Session {
     /// | any other older one | reused |
     /// | newer than known | refused |
     ///
-    /// What another profile or another OAuth client presents is refused before that table is looked at.
+    /// What another profile, another OAuth client or the holder of another certificate presents is refused before that
+    /// table is looked at: a thief without the certificate cannot even end the session.
     ///
     /// `user` is `None` if the user no longer exists. The dangerous wrong answer is a second `Rotated` for one
     /// generation: two live successors are a theft that nobody can see.
@@ -215,6 +224,9 @@ impl Session {
         }
         if presented.by.as_ref().map(|by| &by.client) != self.client.as_ref() {
             return Rotation::Refused(RotationRefusal::OtherClient);
+        }
+        if self.certificate.is_some() && presented.certificate != self.certificate {
+            return Rotation::Refused(RotationRefusal::OtherCertificate);
         }
         if self.expired(now) {
             return Rotation::Refused(RotationRefusal::Expired);

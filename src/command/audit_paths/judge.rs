@@ -30,6 +30,8 @@ pub(super) fn looser(foresight: &Foresight, path: &str, variant: &str) -> Option
 /// Whether whoever meets `met` also meets `wanted`.
 fn covers(met: &Demand, wanted: &Demand) -> bool {
     match (met, wanted) {
+        (Demand::Certified(theirs, met), Demand::Certified(ours, wanted)) => theirs == ours && covers(met, wanted),
+        (Demand::Certified(_, met), wanted) => covers(met, wanted),
         (Demand::Nobody | Demand::Unmatched, _) | (_, Demand::Public | Demand::Passthrough) => true,
         (Demand::Scope(_) | Demand::Role(_), Demand::Authenticated) => true,
         (met, wanted) => met == wanted,
@@ -43,6 +45,7 @@ fn words(demand: &Demand) -> String {
         Demand::Authenticated => "any token".into(),
         Demand::Scope(scope) => format!("scope {scope}"),
         Demand::Role(role) => format!("role {role}"),
+        Demand::Certified(certified, demand) => format!("{}, and certificate {}", words(demand), certified.pattern()),
         Demand::Nobody => "not forwarded".into(),
         Demand::Unmatched => "no rule, so refused".into(),
     }
@@ -51,10 +54,12 @@ fn words(demand: &Demand) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::Certified;
 
     #[test]
     fn less_or_other_is_looser_and_as_much_or_more_is_not() {
         let scope = |name: &str| Demand::Scope(name.into());
+        let certified = |pattern: &str, demand| Demand::Certified(Certified::new(pattern), Box::new(demand));
         let role = Demand::Role("admin".into());
         use Demand::{Authenticated, Nobody, Passthrough, Public, Unmatched};
         for (variant, path, fine) in [
@@ -74,6 +79,13 @@ mod tests {
             (Nobody, Public, true),
             (Unmatched, scope("a"), true),
             (Unmatched, Nobody, true),
+            (certified("CN=a", Public), Public, true),
+            (certified("CN=a", scope("a")), scope("a"), true),
+            (certified("CN=a", Public), scope("a"), false),
+            (scope("a"), certified("CN=a", scope("a")), false),
+            (certified("CN=a", scope("a")), certified("CN=a", Authenticated), true),
+            (certified("CN=a", Public), certified("CN=b", Public), false),
+            (Nobody, certified("CN=a", Public), true),
         ] {
             assert_eq!(covers(&variant, &path), fine, "{variant:?} for {path:?}");
         }

@@ -38,6 +38,7 @@ stay:
   id, parent         of the session, and of the one whose token minted it, or null
   subject, profile   the user's name; the dialect of the token endpoints
   client             the OAuth client that it belongs to, or null; a subject \"client:...\" is that client itself
+  certificate        whom the certificate named that was shown at sign-in, or null
   scopes, granted    as granted at sign-in, and what the present access token carries
   access_ttl         seconds
   device             {\"id\", \"name\"} as the client said, or null

@@ -19,6 +19,7 @@ pub(super) struct SessionView<'a> {
     subject: &'a str,
     profile: &'static str,
     client: Option<&'a str>,
+    certificate: Option<&'a str>,
     scopes: &'a Scopes,
     granted: &'a Scopes,
     access_ttl: u64,
@@ -77,6 +78,7 @@ impl<'a> SessionView<'a> {
             subject: session.subject.as_str(),
             profile: session.profile.name(),
             client: session.client.as_deref(),
+            certificate: session.certificate.as_deref(),
             scopes: &session.scopes,
             granted: &session.granted,
             access_ttl: session.access_ttl.as_secs(),
@@ -114,6 +116,7 @@ impl fmt::Display for SessionView<'_> {
         writeln!(f, "  subject          {:?}", self.subject)?;
         writeln!(f, "  profile          {}", self.profile)?;
         writeln!(f, "  client           {}", quoted(self.client))?;
+        writeln!(f, "  certificate      {}", quoted(self.certificate))?;
         writeln!(f, "  scopes           {:?}", self.scopes.to_string())?;
         writeln!(f, "  granted          {:?}", self.granted.to_string())?;
         writeln!(f, "  access_ttl       {} s", self.access_ttl)?;
@@ -208,7 +211,7 @@ mod tests {
         session.device = Some(Box::new(Device { id: Some(text.into()), name: Some(text.into()) }));
         session.used_from.agent = Some(text.into());
         let spelled = SessionView::new(&session, T0).to_string();
-        assert_eq!(spelled.lines().count(), 22, "{spelled}");
+        assert_eq!(spelled.lines().count(), 23, "{spelled}");
         assert!(!spelled.contains(|c: char| (c.is_control() && c != '\n') || ('\u{2028}'..='\u{202e}').contains(&c)));
     }
 }

@@ -379,6 +379,18 @@ const WRONG: &[(&str, &str)] = &[
         "[[route]]\npath = '/a'\nrole = 'b'\nscop = 'c'",
         "config.toml:4:1: route.0.scop: unknown key (did you mean `scope`?)",
     ),
+    (
+        "[[route]]\npath = '/a'\naccess = 'public'\ncertificate = 'spiffe://e/f'",
+        "config.toml:4:15: route.0.certificate: `spiffe://e/f` is not whom a certificate names",
+    ),
+    (
+        "[[route]]\npath = '/a'\naccess = 'public'\ncertificate = 'DNS=*.e'",
+        "config.toml:4:15: route.0.certificate: may have a `*` at its end only",
+    ),
+    (
+        "[[route]]\npath = '/a'\naccess = 'public'\ncertificate = 'CN=a'",
+        "config.toml:4:15: route.0.certificate: can never be met: tls.client_auth is off",
+    ),
     ("route = [{ path = '/a', role = 'b', x = 1 }]", "config.toml:1:37: route.0.x: unknown key"),
     (
         "[[route]]\npath = '/a'\nrole = 'b'\n[[route]]\npath = '/b'\nrole = 'b'\nscope = 'c'",

@@ -63,7 +63,7 @@ pub(super) async fn answer(
     paths: &FormPaths,
     request: Box<Request<Incoming>>,
     place: Place,
-    visitor: &Visitor,
+    visitor: &Visitor<'_>,
     forwarded: Option<&Forwarded>,
     request_id: &str,
 ) -> Result<Reply, Refusal> {

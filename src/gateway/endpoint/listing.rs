@@ -24,7 +24,7 @@ pub(super) async fn answer(
     judge: &Judge,
     request: Box<Request<Incoming>>,
     call: Result<Call, Miss>,
-    visitor: &Visitor,
+    visitor: &Visitor<'_>,
     request_id: &str,
 ) -> Result<Reply, Refusal> {
     let (call, sessions) = (call?, &charter.sessions);

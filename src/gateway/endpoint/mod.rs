@@ -77,7 +77,7 @@ pub(super) async fn answer(
     judge: &Judge,
     request: Box<Request<Incoming>>,
     endpoint: Endpoint<'_>,
-    visitor: &Visitor,
+    visitor: &Visitor<'_>,
     forwarded: Option<&Forwarded>,
     request_id: &HeaderValue,
 ) -> Result<Response<Answer>, Refusal> {
@@ -113,7 +113,7 @@ pub(super) async fn answer(
 /// that was good once costs nothing, as clients try theirs before they sign in again.
 async fn renewed(
     charter: &Charter,
-    visitor: &Visitor,
+    visitor: &Visitor<'_>,
     renewal: impl Future<Output = Result<Reply, Refused>>,
 ) -> Result<Reply, Refused> {
     let guesses = charter.accounts.guesses();
@@ -127,9 +127,10 @@ async fn renewed(
     reply
 }
 
-fn visit<'a>(headers: &'a HeaderMap, visitor: &Visitor, request_id: &'a str) -> Visit<'a> {
-    let Visitor { address, arrived_at, now, .. } = *visitor;
-    Visit { address, agent: headers.get(USER_AGENT).map(HeaderValue::as_bytes), request_id, arrived_at, now }
+fn visit<'a>(headers: &'a HeaderMap, visitor: &Visitor<'a>, request_id: &'a str) -> Visit<'a> {
+    let Visitor { address, certificate, arrived_at, now, .. } = *visitor;
+    let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    Visit { address, agent, certificate, request_id, arrived_at, now }
 }
 
 fn subject_of(caller: &Caller) -> Subject {

@@ -73,7 +73,7 @@ pub(super) async fn answer(
     paths: &OauthPaths,
     request: Box<Request<Incoming>>,
     place: Place,
-    visitor: &Visitor,
+    visitor: &Visitor<'_>,
     request_id: &str,
 ) -> Result<Reply, Refusal> {
     let call = match place {
@@ -136,7 +136,7 @@ async fn authenticate(
     charter: &Charter,
     headers: &HeaderMap,
     fields: &Fields<'_>,
-    visitor: &Visitor,
+    visitor: &Visitor<'_>,
 ) -> Result<Arc<Client>, Refusal> {
     let said = ClientFields::read(fields).map_err(Refusal::Profile)?;
     let (id, secrets) = match (Presented::read(headers), said) {
@@ -195,7 +195,7 @@ mod tests {
             revoke: "/oauth/revoke".into(),
             introspect: "/oauth/introspect".into(),
             password_grant: false,
-            metadata: metadata.then(|| Metadata::new(places, false, &Scopes::default())),
+            metadata: metadata.then(|| Metadata::new(places, false, false, &Scopes::default())),
         }
     }
 

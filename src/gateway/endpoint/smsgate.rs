@@ -23,7 +23,7 @@ pub(super) async fn answer(
     judge: &Judge,
     request: Box<Request<Incoming>>,
     rest: &str,
-    visitor: &Visitor,
+    visitor: &Visitor<'_>,
     request_id: &str,
 ) -> Result<Reply, Refusal> {
     if !charter.smsgate {

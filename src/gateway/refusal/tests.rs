@@ -35,6 +35,8 @@ fn token_errors() -> Vec<TokenError> {
         TokenError::NotYetValid,
         TokenError::IssuedInFuture,
         TokenError::Kind,
+        TokenError::Confirmation,
+        TokenError::Certificate,
     ]
 }
 
@@ -45,6 +47,7 @@ fn refreshes() -> Vec<RefreshRefusal> {
         RotationRefusal::Expired,
         RotationRefusal::OtherProfile,
         RotationRefusal::OtherClient,
+        RotationRefusal::OtherCertificate,
         RotationRefusal::Scopes,
         RotationRefusal::Ahead,
         RotationRefusal::Lost,
@@ -90,6 +93,7 @@ fn all() -> Vec<(Refusal, u16, &'static str)> {
         (R::Ended, 401, "invalid_token"),
         (R::ScopeMissing("messages:send".into()), 403, "insufficient_scope"),
         (R::RoleMissing { subject: "ann".into(), role: "admin".into() }, 403, "insufficient_scope"),
+        (R::CertificateMissing, 403, "access_denied"),
         (R::NoRule, 403, "access_denied"),
         (R::Closed, 403, "access_denied"),
         (throttled, 429, "slow_down"),

@@ -52,7 +52,9 @@ impl Refusal {
                 | TokenError::Audience
                 | TokenError::NotYetValid
                 | TokenError::IssuedInFuture
-                | TokenError::Kind,
+                | TokenError::Kind
+                | TokenError::Confirmation
+                | TokenError::Certificate,
             )
             | Self::OtherRealm => (401, "invalid_token", "Invalid token"),
             Self::Superseded | Self::Ended | Self::Lost => (401, "invalid_token", "Token revoked"),
@@ -77,6 +79,7 @@ impl Refusal {
                 let message = format!("Access denied. User {subject} is not {} {role}.", article(role));
                 return (StatusCode::FORBIDDEN, "insufficient_scope", message);
             }
+            Self::CertificateMissing => (403, "access_denied", "This path is for other client certificates"),
             Self::NoRule => (403, "access_denied", "No rule opens this path"),
             Self::Closed => (403, "access_denied", "This path is closed"),
             Self::Throttled { .. } => (429, "slow_down", "Too many failed attempts, try again later"),

@@ -32,6 +32,18 @@ fn check(routes: &Routes, request: &str, expected: &Demand) {
 }
 
 #[test]
+fn a_rule_that_demands_a_certificate_alone_is_dodged_by_no_variant() {
+    let certified = Demand::Certified(Certified::new("CN=a"), Box::new(Demand::Public));
+    let routes = routes(&[("", "/internal/*", certified.clone()), ("", "/*", Demand::Public)]);
+    for path in ["/internal/a", "/INTERNAL/a", "/internal/a/", "/internal", "/internal/"] {
+        check(&routes, &format!("GET {path}"), &certified);
+    }
+    check(&routes, "GET /internals", &Demand::Public);
+    let scoped = Demand::Certified(Certified::new("CN=a"), Box::new(scope("b")));
+    assert_eq!(self::routes(&[("", "/a", scoped)]).scopes(), ["b".into()]);
+}
+
+#[test]
 fn the_most_specific_rule_decides_in_whatever_order_they_stand() {
     let mut rules = vec![
         ("", "/*", scope("any")),

@@ -56,6 +56,17 @@ fn check(different: Value, expected: &str) {
 }
 
 #[test]
+fn a_token_that_is_bound_is_held_to_it() {
+    let own = Thumbprint::of(b"a certificate");
+    let bound = |different: Value| judged(&different, &trust()).unwrap().certificate;
+    assert_eq!(bound(json!({})), None);
+    assert_eq!(bound(json!({ "cnf": { "x5t#S256": own } })), Some(own));
+    check(json!({ "cnf": { "jkt": own } }), "token_confirmation");
+    check(json!({ "cnf": { "x5t#S256": own, "jkt": own } }), "token_confirmation");
+    check(json!({ "cnf": "none" }), "token_confirmation");
+}
+
+#[test]
 fn the_claims_that_are_demanded_have_to_be_there_and_right() {
     let (now, leeway) = (T0.as_secs(), 30);
     check(json!({}), "ok");

@@ -31,6 +31,9 @@ struct MetadataView<'a> {
     revocation_endpoint_auth_methods_supported: [&'static str; 3],
     introspection_endpoint: String,
     introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    /// RFC 8705 section 3.3.
+    #[serde(skip_serializing_if = "<&bool as std::ops::Not>::not")]
+    tls_client_certificate_bound_access_tokens: bool,
 }
 
 /// Where things lie, as clients see it.
@@ -45,7 +48,8 @@ pub struct Places<'a> {
 }
 
 impl Metadata {
-    pub fn new(places: Places<'_>, password_grant: bool, scopes: &Scopes) -> Self {
+    /// `bound`: whether tokens are bound to the certificates that clients show.
+    pub fn new(places: Places<'_>, password_grant: bool, bound: bool, scopes: &Scopes) -> Self {
         let under = |path: &str| format!("{}{path}", places.issuer);
         let offered = |grant: &Grant| *grant != Grant::Password || password_grant;
         let (basic, post, none) = ("client_secret_basic", "client_secret_post", "none");
@@ -65,6 +69,7 @@ impl Metadata {
             revocation_endpoint_auth_methods_supported: [basic, post, none],
             introspection_endpoint: under(places.introspect),
             introspection_endpoint_auth_methods_supported: [basic, post],
+            tls_client_certificate_bound_access_tokens: bound,
         };
         // Texts and lists of texts are never refused.
         Self(serde_json::to_vec(&view).unwrap_or_default().into())
@@ -109,14 +114,16 @@ mod tests {
             introspect: "/oauth/introspect",
             keys: "/.well-known/jwks.json",
         };
-        let told = parsed(Metadata::new(places, false, &Scopes::new(["a:x"])).reply());
+        let told = parsed(Metadata::new(places, false, false, &Scopes::new(["a:x"])).reply());
         assert_eq!(told["issuer"], "https://gate.example");
         assert_eq!(told["token_endpoint"], "https://gate.example/oauth/token");
         assert_eq!(told["jwks_uri"], "https://gate.example/.well-known/jwks.json");
         assert_eq!(told["grant_types_supported"], json!(["client_credentials", "refresh_token"]));
         assert_eq!(told["response_types_supported"], json!([]));
-        let told = parsed(Metadata::new(places, true, &Scopes::new(["a:x"])).reply());
+        assert_eq!(told.get("tls_client_certificate_bound_access_tokens"), None);
+        let told = parsed(Metadata::new(places, true, true, &Scopes::new(["a:x"])).reply());
         assert_eq!(told["grant_types_supported"], json!(["password", "client_credentials", "refresh_token"]));
+        assert_eq!(told["tls_client_certificate_bound_access_tokens"], true);
     }
 
     #[test]

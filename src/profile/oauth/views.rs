@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::token::{Pair, Policy, Timestamp, TokenId, TokenKind};
+use crate::token::{Confirmation, Pair, Policy, Timestamp, TokenId, TokenKind};
 
 use super::super::Inspected;
 
@@ -60,6 +60,9 @@ pub(super) struct IntrospectionView<'a> {
     /// Of access tokens: a refresh token has no type of this kind (RFC 6749 section 7.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
+    /// Of access tokens, for whom they are shown to (RFC 8705 section 3.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
 }
 
 impl<'a> IntrospectionView<'a> {
@@ -80,6 +83,7 @@ impl<'a> IntrospectionView<'a> {
             exp: session.idle_expires_at.as_secs(),
             jti: refresh.to_string(),
             token_type: None,
+            cnf: None,
         };
         match inspected {
             Inspected::Access { token, .. } => Self {
@@ -90,6 +94,7 @@ impl<'a> IntrospectionView<'a> {
                 exp: token.expires_at.as_secs(),
                 jti: token.id.to_string(),
                 token_type: Some("Bearer"),
+                cnf: token.certificate.map(|certificate| Confirmation { certificate }),
                 ..of_session
             },
             Inspected::Refresh { issued_at, .. } => Self { iat: issued_at.as_secs(), ..of_session },

@@ -5,7 +5,9 @@
 //! Does not know: files, sequences, what a session may do.
 //!
 //! A record is its kind (u8) and a payload (postcard). The present spelling of a session is that of [`Session`] itself: a
-//! test holds it against bytes written down there, so that it cannot change without a new format version.
+//! test holds it against bytes written down there, so that it cannot change without a new format version. One that was
+//! begun with a certificate is a kind of its own: files without any read and are read as ever, and whoever does not know
+//! of certificates stops at it rather than take the session for one that anybody may renew.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,8 @@ const PULSE: u8 = 3;
 const CLOSING: u8 = 4;
 /// In snapshots: nothing restores a store that runs.
 const RESTORED: u8 = 5;
+/// Whom the certificate named, and then all else of the session.
+const CERTIFIED: u8 = 6;
 
 /// What is written: of one session id, or of all of them.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +68,10 @@ pub(super) enum InSnapshot {
 /// value that refuses to be written, of which there is none among these.
 pub(super) fn write(entry: Entry<'_>, into: &mut Vec<u8>) -> bool {
     match entry {
-        Entry::Session(session) => put(SESSION, session, into),
+        Entry::Session(session) => match &session.certificate {
+            None => put(SESSION, session, into),
+            Some(certificate) => put(CERTIFIED, &(certificate, session), into),
+        },
         Entry::Tombstone { id, until } => put(TOMBSTONE, &(id, until), into),
         Entry::Restored(restoration) => put(RESTORED, restoration, into),
     }
@@ -90,6 +97,9 @@ pub(super) fn read(kind: u8, payload: &[u8]) -> Result<Record, Flaw> {
         TOMBSTONE => exactly(payload).map(|(id, until)| Record::Tombstone { id, until }),
         PULSE => exactly(payload).map(|at| Record::Pulse { at }),
         RESTORED => exactly(payload).map(Record::Restored),
+        CERTIFIED => exactly(payload).map(|(certificate, session)| {
+            Record::Session(Box::new(Session { certificate: Some(certificate), ..session }))
+        }),
         kind => Err(Flaw::Kind(kind)),
     }
 }

@@ -94,6 +94,7 @@ impl SessionV1 {
             in_doubt: false,
             outlived: None,
             client: None,
+            certificate: None,
         }
     }
 }

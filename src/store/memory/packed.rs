@@ -36,6 +36,7 @@ const CLIENT: u8 = 1 << 2;
 const AGENT: u8 = 1 << 3;
 /// It was begun from elsewhere than it was used from last.
 const BEGUN: u8 = 1 << 4;
+const CERTIFICATE: u8 = 1 << 5;
 
 /// What an address is written with.
 const V4: u8 = 4;
@@ -76,7 +77,8 @@ impl Packed {
             | mark(session.outlived.is_some(), OUTLIVED)
             | mark(session.client.is_some(), CLIENT)
             | mark(session.used_from.agent.is_some(), AGENT)
-            | mark(session.begun_from != session.used_from, BEGUN);
+            | mark(session.begun_from != session.used_from, BEGUN)
+            | mark(session.certificate.is_some(), CERTIFICATE);
         let first_end = session.idle_expires_at.min(session.expires_at);
         let seconds = u32::try_from(first_end.saturating_since(rotated_at).as_secs()).unwrap_or(u32::MAX);
         // Most sessions take less; the box takes what was needed.
@@ -126,6 +128,9 @@ impl Packed {
         if session.begun_from != session.used_from {
             put_sender(&mut out, &session.begun_from);
         }
+        if let Some(certificate) = &session.certificate {
+            out.text(certificate);
+        }
         Self(out.bytes.into())
     }
 
@@ -171,9 +176,11 @@ impl Packed {
             outlived: (marks & OUTLIVED != 0).then(|| Timestamp::from_micros(u64::from_le_bytes(read.array()))),
             client: (marks & CLIENT != 0).then(|| read.word(words)),
             begun_from: Sender::default(),
+            certificate: None,
         };
-        session.used_from.agent = (marks & AGENT != 0).then(|| agent(&mut read));
+        session.used_from.agent = (marks & AGENT != 0).then(|| plain(&mut read));
         session.begun_from = if marks & BEGUN == 0 { session.used_from.clone() } else { sender(&mut read) };
+        session.certificate = (marks & CERTIFICATE != 0).then(|| plain(&mut read));
         session
     }
 
@@ -262,10 +269,10 @@ fn put_sender(out: &mut Writer<'_>, sender: &Sender) {
 fn sender(read: &mut Reader<'_>) -> Sender {
     let [given] = read.array();
     let address = (given & SENDER_ADDRESS != 0).then(|| address(read));
-    Sender { address, agent: (given & SENDER_AGENT != 0).then(|| agent(read)) }
+    Sender { address, agent: (given & SENDER_AGENT != 0).then(|| plain(read)) }
 }
 
-fn agent(read: &mut Reader<'_>) -> Box<str> {
+fn plain(read: &mut Reader<'_>) -> Box<str> {
     String::from_utf8_lossy(read.span()).into()
 }
 

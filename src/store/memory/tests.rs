@@ -44,6 +44,7 @@ fn rotate(memory: &Memory, id: SessionId, generation: u32, now: Timestamp, log: 
         arrived_at: now,
         sender: Sender::default(),
         by: None,
+        certificate: None,
     };
     let user = Standing { scopes: Scopes::new([ALL_ANY]), credential: CredentialVersion([7; 8]) };
     let rule = |session: &mut Session| session.rotate(&presented, Some(&user), &"key".into(), now, &policy());

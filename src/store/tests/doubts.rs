@@ -64,6 +64,7 @@ fn present(
         arrived_at: now,
         sender: Sender::default(),
         by: None,
+        certificate: None,
     };
     let rotation = run(store.rotate(&presented, &known, &"key".into(), now, settle));
     store.answered(id, generation + 1, now);
@@ -170,6 +171,7 @@ fn a_retry_that_failed_may_be_repeated_when_its_window_is_over() {
             arrived_at: now,
             sender: Sender::default(),
             by: None,
+            certificate: None,
         };
         let mut other = pin!(store.store.issue(session(2, "ben", T0, &policy), &known, T0));
         let mut retry = pin!(store.store.rotate(&presented, &known, &kid, now, async {}));

@@ -117,6 +117,7 @@ fn refresh(store: &Store, id: SessionId, generation: u32, now: Timestamp) -> Rot
         arrived_at: now,
         sender: Sender::default(),
         by: None,
+        certificate: None,
     };
     run(store.rotate(&presented, &known, &"key".into(), now, async {})).unwrap()
 }

@@ -261,6 +261,7 @@ impl World {
             arrived_at: moved(self.now, -micros),
             sender: Sender::default(),
             by: None,
+            certificate: None,
         };
         let users = self.model.users.clone();
         let (now, kid) = (self.now, "key".into());

@@ -53,6 +53,7 @@ fn present(
         arrived_at: moved(T0, now),
         sender: Sender::default(),
         by: None,
+        certificate: None,
     };
     let user =
         Standing { scopes: Scopes::new(["messages:send", "messages:read"]), credential: CredentialVersion([7; 8]) };
@@ -284,6 +285,7 @@ proptest! {
                 arrived_at: now,
                 sender: Sender::default(),
                 by: None,
+                certificate: None,
             };
             let before = state.session.clone();
             let rotation = restorations.rotate(&mut state.session, &presented, Some(&user), &"k".into(), now, &policy);

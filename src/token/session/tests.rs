@@ -58,6 +58,7 @@ fn present(session: &mut Session, row: &Row, policy: &Policy) -> Rotation {
         arrived_at: moved(T0, row.arrived),
         sender: Sender::default(),
         by: None,
+        certificate: None,
     };
     session.rotate(&presented, row.user.as_ref(), &"next".into(), moved(T0, row.now), policy)
 }
@@ -215,6 +216,7 @@ fn a_rotation_moves_what_it_must_and_leaves_the_rest() {
         arrived_at: moved(T0, LATER - 1),
         sender: sender.clone(),
         by: None,
+        certificate: None,
     };
     let now = moved(T0, LATER);
     let kid: Arc<str> = "next".into();
@@ -371,8 +373,45 @@ fn by_client(client: Option<&str>, scopes: Option<&[&str]>, granted: &[&str]) ->
         arrived_at: T0,
         sender: Sender::default(),
         by,
+        certificate: None,
     };
     (after.rotate(&presented, Some(&anna()), &"next".into(), T0, &policy), before, after)
+}
+
+#[track_caller]
+fn by_certificate(begun: Option<&str>, shown: Option<&str>, generation: u32, refused: bool) {
+    let policy = Policy { retry_window: Duration::from_secs(10), ..policy() };
+    let begun = begun.map(Into::into);
+    let before = Session { generation: 7, certificate: begun, ..session(1, "anna", T0, &policy) };
+    let mut after = before.clone();
+    let presented = Presented {
+        session: before.id,
+        generation,
+        issued_at: T0,
+        profile: before.profile,
+        arrived_at: T0,
+        sender: Sender::default(),
+        by: None,
+        certificate: shown.map(Into::into),
+    };
+    let rotation = after.rotate(&presented, Some(&anna()), &"next".into(), T0, &policy);
+    let expected = Rotation::Refused(RotationRefusal::OtherCertificate);
+    assert_eq!(rotation == expected, refused, "{:?} {shown:?} {generation}: {rotation:?}", before.certificate);
+    assert!(!refused || before == after);
+    assert_eq!(before.certificate, after.certificate);
+}
+
+#[test]
+fn whoever_shows_another_certificate_or_none_changes_nothing() {
+    // The current one, one to be repeated, a used one.
+    for generation in [7, 6, 3] {
+        by_certificate(None, None, generation, false);
+        by_certificate(None, Some("DNS=a"), generation, false);
+        by_certificate(Some("DNS=a"), Some("DNS=a"), generation, false);
+        for shown in [None, Some("DNS=b"), Some("CN=a"), Some("DNS=A"), Some("")] {
+            by_certificate(Some("DNS=a"), shown, generation, true);
+        }
+    }
 }
 
 #[test]
@@ -392,6 +431,7 @@ fn another_client_or_none_changes_nothing() {
         arrived_at: T0,
         sender: Sender::default(),
         by,
+        certificate: None,
     };
     let by = Presenter { client: of_app.client.unwrap(), scopes: None, refresh_ttl: Duration::from_secs(1) };
     let presented = presented(Some(by));

@@ -66,6 +66,7 @@ pub(crate) fn session(id: u64, subject: &str, now: Timestamp, policy: &Policy) -
         in_doubt: false,
         outlived: None,
         client: None,
+        certificate: None,
     }
 }
 
@@ -76,13 +77,26 @@ pub(crate) fn moved(at: Timestamp, micros: i64) -> Timestamp {
 
 fn mint(session: &Session, ring: &KeyRing, policy: &Policy) -> Pair {
     let claims = Map::new();
-    Pair::mint(session, Person { email: None, roles: &[], claims: Some(&claims) }, ring.current(), policy, None)
+    Pair::mint(session, Person { email: None, roles: &[], claims: Some(&claims) }, None, ring.current(), policy, None)
         .unwrap()
 }
 
 fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+#[test]
+fn a_token_says_to_which_certificate_it_is_bound() {
+    let (policy, ring) = (policy(), KeyRing::in_memory(Algorithm::ES256).unwrap());
+    let nobody = Person { email: None, roles: &[], claims: None };
+    for certificate in [None, Some(Thumbprint::of(b"a certificate"))] {
+        let session = session(1, "anna", T0, &policy);
+        let pair = Pair::mint(&session, nobody, certificate, ring.current(), &policy, None).unwrap();
+        let told = claims(&pair.access_token);
+        assert_eq!(told.get("cnf"), certificate.map(|it| json!({ "x5t#S256": it.as_str() })).as_ref());
+        assert_eq!(access::verify(&pair.access_token, &ring, &policy, T0).unwrap().certificate, certificate);
+    }
 }
 
 #[test]
@@ -103,6 +117,7 @@ fn what_is_minted_verifies_with_every_algorithm() {
             not_before: T0,
             expires_at: T0 + policy.smsgate.access_ttl,
             sealed: None,
+            certificate: None,
         };
         assert_eq!(verified, expected, "{algorithm}");
         assert_eq!((pair.id, pair.expires_at), (verified.id, verified.expires_at), "{algorithm}");
@@ -120,7 +135,7 @@ fn a_pair_says_what_other_validators_read() {
     let (roles, extra) = (["admin".to_owned()], extra.as_object().unwrap());
     let person = Person { email: Some("anna@example.org"), roles: &roles, claims: Some(extra) };
     let session = session(1, "anna", T0, &policy);
-    let pair = Pair::mint(&session, person, ring.current(), &policy, None).unwrap();
+    let pair = Pair::mint(&session, person, None, ring.current(), &policy, None).unwrap();
     assert_eq!(
         claims(&pair.access_token),
         json!({
@@ -164,6 +179,7 @@ fn a_retry_mints_the_same_pair_again() {
                 arrived_at: now,
                 sender: Sender::default(),
                 by: None,
+                certificate: None,
             };
             match session.rotate(&presented, Some(&user), ring.current().kid(), now, &policy) {
                 Rotation::Rotated(session) | Rotation::Retried(session) => mint(&session, &ring, &policy),

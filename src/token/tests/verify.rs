@@ -83,7 +83,7 @@ fn as_refresh(forgery: &Forgery<'_>, policy: &Policy, now: Timestamp, expected: 
 #[test]
 fn of_several_faults_the_first_in_the_order_of_checks_is_named() {
     type Fault = (&'static str, fn(&mut Forgery<'_>));
-    let faults: [Fault; 14] = [
+    let faults: [Fault; 15] = [
         ("token_too_long", |it| it.claims["pad"] = "x".repeat(9000).into()),
         ("token_header", |it| it.header["crit"] = json!(["exp"])),
         ("token_unknown_key", |it| it.header["kid"] = "other".into()),
@@ -93,6 +93,7 @@ fn of_several_faults_the_first_in_the_order_of_checks_is_named() {
         ("token_claims", |it| it.claims["scopes"] = "messages:send".into()),
         ("token_issuer", |it| it.claims["iss"] = "other".into()),
         ("token_audience", |it| it.claims["aud"] = "other".into()),
+        ("token_confirmation", |it| it.claims["cnf"] = json!({ "jkt": "x" })),
         ("token_expired", |it| it.claims["exp"] = 1_700_000_000.into()),
         ("token_not_yet_valid", |it| it.claims["nbf"] = 1_900_000_000.into()),
         ("token_issued_in_future", |it| it.claims["iat"] = 1_900_000_000.into()),

@@ -5,7 +5,7 @@ mod fetching;
 mod files;
 mod https;
 mod mock_server;
-mod provider;
+pub mod provider;
 mod refused;
 mod streams;
 

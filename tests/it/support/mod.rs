@@ -10,7 +10,7 @@ mod script;
 mod upstream;
 mod workers;
 
-pub use self::h2::exchange_h2;
+pub use self::h2::{exchange_h2, exchange_h2_over};
 pub use dialect::{Dialect, Tokens};
 pub use gate::{Gate, Start, user};
 pub use request::{Answer, Call, Connection, exchange};

@@ -181,7 +181,7 @@ pub struct Answer {
 
 impl Answer {
     /// The next answer on a connection; `None` if it was closed instead. Interim answers are passed over.
-    pub fn read(reader: &mut BufReader<TcpStream>) -> Option<Self> {
+    pub fn read(reader: &mut impl BufRead) -> Option<Self> {
         loop {
             let answer = Self::read_any(reader)?;
             if answer.status >= 200 {
@@ -190,7 +190,7 @@ impl Answer {
         }
     }
 
-    fn read_any(reader: &mut BufReader<TcpStream>) -> Option<Self> {
+    fn read_any(reader: &mut impl BufRead) -> Option<Self> {
         let status = line(reader)?.split(' ').nth(1)?.parse().ok()?;
         let mut headers = Vec::new();
         loop {
@@ -300,7 +300,7 @@ pub(super) fn until_closed(reader: &mut impl Read) -> Vec<u8> {
     }
 }
 
-fn line(reader: &mut BufReader<TcpStream>) -> Option<String> {
+fn line(reader: &mut impl BufRead) -> Option<String> {
     let mut line = Vec::new();
     if reader.read_until(b'\n', &mut line).ok()? == 0 {
         return None;

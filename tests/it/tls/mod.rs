@@ -1,5 +1,6 @@
 //! TLS with clients: other people's clients, names, renewal, certificates of clients, and what attackers do first.
 
+mod bound;
 mod clients;
 mod files;
 mod hostile;

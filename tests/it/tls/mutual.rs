@@ -7,9 +7,9 @@ use rcgen::{
 use tokio_rustls::rustls::HandshakeKind;
 
 use super::{Authority, Client, Pair, ask, authority, connect, put, start};
-use crate::support::{Gate, Upstream, until};
+use crate::support::{Gate, Start, Upstream, until};
 
-fn client(authority: &Authority, serial: u64, change: impl FnOnce(&mut CertificateParams)) -> Pair {
+pub(super) fn client(authority: &Authority, serial: u64, change: impl FnOnce(&mut CertificateParams)) -> Pair {
     Pair::with(authority, &[], |params| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.distinguished_name.push(DnType::CommonName, "client");
@@ -18,7 +18,7 @@ fn client(authority: &Authority, serial: u64, change: impl FnOnce(&mut Certifica
     })
 }
 
-fn crl(authority: &Authority, revoked: &[u64]) -> String {
+pub(super) fn crl(authority: &Authority, revoked: &[u64]) -> String {
     let revoked = revoked.iter().map(|serial| RevokedCertParams {
         serial_number: SerialNumber::from(*serial),
         revocation_time: date_time_ymd(2025, 1, 1),
@@ -38,13 +38,18 @@ fn crl(authority: &Authority, revoked: &[u64]) -> String {
 
 /// A gate that asks for certificates, by authority `trusted`.
 fn gate(upstream: &Upstream, ours: &Authority, trusted: &Authority, demand: &str) -> Gate {
-    let start = start(upstream, ours).set("tls.client_auth", demand);
+    asking(start(upstream, ours), trusted, demand).start()
+}
+
+/// One that will.
+pub(super) fn asking(start: Start, trusted: &Authority, demand: &str) -> Start {
+    let start = start.set("tls.client_auth", demand);
     if demand == "off" {
-        return start.start();
+        return start;
     }
     put(start.path(), "clients.pem", &trusted.pem());
     put(start.path(), "clients.crl", &crl(trusted, &[13]));
-    start.set("tls.client_ca", "clients.pem").set("tls.client_crl", "clients.crl").start()
+    start.set("tls.client_ca", "clients.pem").set("tls.client_crl", "clients.crl")
 }
 
 #[test]

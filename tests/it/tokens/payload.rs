@@ -64,6 +64,28 @@ fn every_claim_is_there_and_of_its_type() {
 }
 
 #[test]
+fn what_a_token_is_bound_to_has_to_be_there() {
+    let forger = Forger::new();
+    forger.control();
+    let claims = &forger.claims;
+    for binding in [
+        json!({ "x5t#S256": forge::encode([7; 32]) }),
+        json!({ "x5t#S256": "" }),
+        json!({ "jkt": forge::encode([7; 32]) }),
+        json!({ "kid": "a" }),
+        json!({}),
+        json!([]),
+        json!("none"),
+        json!(null),
+    ] {
+        let token = forger.claiming(&with(claims, "cnf", binding));
+        forger.gate.get(super::ROUTE).bearer(&token).send().expect_refusal(401);
+        forger.gate.get("/3rdparty/v1/auth/sessions").bearer(&token).send().expect_refusal(401);
+    }
+    assert_eq!(forger.upstream.seen().len(), 1, "the control alone");
+}
+
+#[test]
 fn no_scope_is_no_right() {
     let forger = Forger::new();
     forger.control();

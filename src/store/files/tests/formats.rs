@@ -137,6 +137,26 @@ fn the_present_formats_do_not_change_without_a_new_version() {
 }
 
 #[test]
+fn a_session_with_a_certificate_is_a_record_of_its_own_kind() {
+    let [_, rich] = both();
+    let spelled = |session: &Session| {
+        let mut bytes = Vec::new();
+        assert!(record::write(Entry::Session(session), &mut bytes));
+        bytes
+    };
+    let plain = spelled(&rich);
+    let certified = Session { certificate: Some("DNS=c.example".into()), ..rich };
+    let bytes = spelled(&certified);
+    // The name with its length, and then what the session would be without it.
+    assert_eq!(bytes, [b"\x06\x0dDNS=c.example", &plain[1..]].concat());
+    let read = record::read(bytes[0], &bytes[1..]).unwrap();
+    assert_eq!(read, Record::Session(Box::new(certified)));
+    for cut in 1..bytes.len() {
+        assert!(record::read(bytes[0], &bytes[1..cut]).is_err(), "{cut}");
+    }
+}
+
+#[test]
 fn what_a_newer_version_has_written_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let (snapshot, segment) = (folder.path().join(SNAPSHOT_NAME), folder.path().join(segment_name(42)));
@@ -245,6 +265,7 @@ fn any_session() -> impl Strategy<Value = Session> {
                 in_doubt: generation % 2 == 1,
                 outlived: (generation % 3 == 1).then_some(times.3),
                 client: (generation % 5 == 1).then(|| "client".into()),
+                certificate: (generation % 7 == 1).then(|| "DNS=client.example".into()),
             }
         },
     )

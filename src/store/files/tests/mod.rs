@@ -60,6 +60,7 @@ fn session(number: u8) -> Session {
         in_doubt: false,
         outlived: None,
         client: None,
+        certificate: None,
     }
 }
 

@@ -43,7 +43,7 @@ prop_compose! {
         scopes in scopes(),
         granted in option::of(scopes()),
         device in option::of((option::of(text()), option::of(text()))),
-        client in option::of(text()),
+        (client, certificate) in (option::of(text()), option::of(text())),
     ) -> Session {
         Session {
             subject: Subject::new(subject),
@@ -52,6 +52,7 @@ prop_compose! {
             scopes,
             device: device.map(|(id, name)| Box::new(Device { id, name })),
             client: client.map(Into::into),
+            certificate: certificate.map(Into::into),
             ..session(0, "", T0, &policy())
         }
     }

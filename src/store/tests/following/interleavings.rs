@@ -89,6 +89,7 @@ impl World {
                         arrived_at: now,
                         sender: Sender::default(),
                         by: None,
+                        certificate: None,
                     };
                     let _ = run(self.primary().rotate(&presented, &known, &"key".into(), now, async {}));
                 }

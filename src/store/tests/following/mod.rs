@@ -215,6 +215,7 @@ fn a_replica_changes_nothing() {
         arrived_at: T0,
         sender: Sender::default(),
         by: None,
+        certificate: None,
     };
     let read_only = |result: Result<(), StoreError>| matches!(result, Err(StoreError::ReadOnly));
     assert!(read_only(sign_in(&replica, 2, "anna", 1).map(drop)));

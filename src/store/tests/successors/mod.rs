@@ -100,6 +100,7 @@ fn of_many_requests_on_many_runtimes_all_get_one_successor_or_nothing_until_a_re
                         arrived_at: now,
                         sender: Sender::default(),
                         by: None,
+                        certificate: None,
                     };
                     let settle = async {
                         tokio::task::yield_now().await;

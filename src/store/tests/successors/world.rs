@@ -112,7 +112,7 @@ impl World {
 
     pub(super) fn texts(&self, session: &Session) -> Texts {
         let nobody = Person { email: None, roles: &[], claims: None };
-        let pair = Pair::mint(session, nobody, self.ring.current(), &self.policy, None).unwrap();
+        let pair = Pair::mint(session, nobody, None, self.ring.current(), &self.policy, None).unwrap();
         Texts { access: pair.access_token, refresh: pair.refresh_token }
     }
 
@@ -132,6 +132,7 @@ impl World {
             arrived_at: now,
             sender: Sender::default(),
             by: None,
+            certificate: None,
         }
     }
 
