@@ -33,18 +33,19 @@ test: clients ## All tests; what a missing tool keeps from running shows as igno
 test-k8s: clients image ## The manifests, and the image as pods: alone before a sample app, and several of them (root; test-k8s-deps)
 	@python=target/clients/kubernetes/bin; test -x $$python/kubectl || { echo "test-k8s: kubectl is not prepared, see target/clients/kubernetes.log"; exit 1; }; \
 	  $$python/python -B tests/k8s/manifests.py --binary $(or $(CARGO_TARGET_DIR),target)/image/portcullis --kubectl $$python/kubectl --crds target/clients/crds && \
-	  $$python/python -B tests/k8s/pod.py --kubectl $$python/kubectl && $$python/python -B tests/k8s/edge.py --kubectl $$python/kubectl
+	  $$python/python -B tests/k8s/pod.py --kubectl $$python/kubectl && $$python/python -B tests/k8s/edge.py --kubectl $$python/kubectl && \
+	  $$python/python -B tests/k8s/redis.py --kubectl $$python/kubectl
 
 test-k8s-deps: ## Install what test-k8s needs (Debian packages; needs root)
-	@for tool in podman runc conmon catatonit slirp4netns openssl; do command -v $$tool >/dev/null || missing=yes; done; test -z "$$missing" || \
-	  { apt-get update -q && apt-get install -y --no-install-recommends podman buildah runc conmon catatonit slirp4netns netavark uidmap openssl; }
+	@for tool in podman runc conmon catatonit slirp4netns openssl redis-server; do command -v $$tool >/dev/null || missing=yes; done; test -z "$$missing" || \
+	  { apt-get update -q && apt-get install -y --no-install-recommends podman buildah runc conmon catatonit slirp4netns netavark uidmap openssl redis-server; }
 
 image: ## A container image of one static binary and its bill of materials, from no registry (needs podman, buildah or docker)
 	image/build
 
 test-deps: ## Install what other people's clients and bench-instructions need (Debian packages; needs root)
-	@(for tool in curl python3 node npm openssl nghttp slowhttptest testssl strace valgrind vgdb chromium promtool; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
-	  { apt-get update -q && RUNLEVEL=1 apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm openssl nghttp2-client slowhttptest testssl.sh strace valgrind chromium prometheus; }
+	@(for tool in curl python3 node npm openssl nghttp slowhttptest testssl strace valgrind vgdb chromium promtool redis-server redis-sentinel redis-cli; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
+	  { apt-get update -q && RUNLEVEL=1 apt-get install -y --no-install-recommends curl python3 python3-venv nodejs npm openssl nghttp2-client slowhttptest testssl.sh strace valgrind chromium prometheus redis-server redis-sentinel redis-tools; }
 
 clients: ## Prepare other people's clients under target/clients (nothing is installed elsewhere)
 	@sh tests/clients/prepare.sh

@@ -21,6 +21,8 @@ fn main() {
         ("have_openssl", "openssl"),
         ("have_nghttp", "nghttp"),
         ("have_slowhttptest", "slowhttptest"),
+        ("have_redis", "redis-server"),
+        ("have_redis_sentinel", "redis-sentinel"),
     ] {
         let found = on_path(tool);
         if let Some(path) = &found {

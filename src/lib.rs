@@ -39,7 +39,8 @@
 //!
 //! # State
 //!
-//! All shared mutable state: the sessions and tombstones ([`store::Store`]), the users in force
+//! All shared mutable state: the sessions and tombstones ([`store::Store`]; with [`store::redis`] also what the engine does not
+//! know yet, and the connection to it), the users in force
 //! ([`account::Directory`]), the keys in force ([`keys::Keys`]), those that seal passwords
 //! ([`keys::SealingKeys`]), requests that may not come twice ([`gateway::Once`]), who still uses passwords
 //! ([`gateway::Sunset`]), those of other issuers ([`issuer::Issuers`]), what TLS handshakes rest on ([`tls::InForce`]), the guess
@@ -53,7 +54,8 @@
 //! - Nothing is forwarded without a [`upstream::Permit`], and only the gateway's judge makes one.
 //! - What lasts ends with what let it in ([`upstream::Bond`]).
 //! - A refresh token has at most one distinct successor, ever ([`token::Session::rotate`]).
-//! - Validation asks no disk and no network; the store's answer about a session comes from memory.
+//! - Validation asks no disk and no network; the store's answer about a session comes from memory, also where several gates
+//!   share an engine.
 //! - Nothing that can be presented is stored or logged. A user's own password for the upstream is in tokens alone, sealed
 //!   ([`token::Sealing`]).
 

@@ -118,7 +118,12 @@ impl Upstream {
 }
 
 const MODE: &str = "upstream.credentials";
-const TLS: Table = Table { name: "upstream.tls", url: "upstream.url", scheme: "https://", unchecked: true };
+const TLS: Table = Table {
+    name: "upstream.tls",
+    urls: &["upstream.url"],
+    if_secure: "upstream.url begins with https://",
+    unchecked: true,
+};
 
 const USERNAME: &str = "upstream.username";
 const PASSWORD: [&str; 2] = ["upstream.password", "upstream.password_file"];

@@ -36,9 +36,9 @@ enum Roots {
 /// Where this stands in the file, and when it counts.
 pub(super) struct Table {
     pub(super) name: &'static str,
-    /// The key of what is spoken to, and how that has to begin.
-    pub(super) url: &'static str,
-    pub(super) scheme: &'static str,
+    /// The keys of what is spoken to, and how they have to read for this to count.
+    pub(super) urls: &'static [&'static str],
+    pub(super) if_secure: &'static str,
     /// Whether the check of the other side's certificate can be switched off.
     pub(super) unchecked: bool,
 }
@@ -46,7 +46,7 @@ pub(super) struct Table {
 impl UpstreamTls {
     /// `None` if the other side is not spoken to through TLS; then nothing may be set.
     pub(super) fn read(r: &mut Reader, table: &Table, used: bool) -> Option<Self> {
-        let Table { name, url, scheme, unchecked } = table;
+        let Table { name, urls, if_secure, unchecked } = table;
         let key = |key| format!("{name}.{key}");
         let [roots_key, file_key, name_key, certificate_key, key_key, anybody_key] =
             ["roots", "ca_file", "server_name", "certificate", "key", "insecure_accept_any_certificate"].map(key);
@@ -63,8 +63,8 @@ impl UpstreamTls {
             (key.is_some(), &key_key),
             (anybody, &anybody_key),
         ] {
-            let needless = format!("is used only with {url} where that begins with {scheme}");
-            r.contradiction_if(given && !used, &[key, url], needless);
+            let keys: Vec<_> = [&**key].into_iter().chain(urls.iter().copied()).collect();
+            r.contradiction_if(given && !used, &keys, format!("is used only if {if_secure}"));
         }
         r.contradiction_if(
             ca_file.is_some() && roots != Roots::System,

@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(headers[DEPRECATION], "@1800000000");
         assert_eq!(headers[SUNSET], "Fri, 15 Jan 2027 08:01:00 GMT");
         assert!(sunset.admit(DAY).is_ok());
-        assert_eq!(sunset.admit(until).unwrap_err(), "POST /t".into());
+        assert_eq!(sunset.admit(until).unwrap_err(), Arc::<str>::from("POST /t"));
         assert!(Sunset::new(BasicUse::Deny, "").admit(DAY).is_err());
     }
 

@@ -81,8 +81,8 @@ impl SealingKeys {
         Ok(Self { dir, terms, ring: ArcSwap::from_pointee(ring) })
     }
 
-    /// Makes the first key, or the next one if its time has come, and lets go of those that have served. For the one
-    /// process that may write; to be called now and then. Returns whether there is a new one.
+    /// Makes the first key, or the next one if its time has come, and lets go of those that have served. For
+    /// processes that may write; to be called now and then. Returns whether there is a new one.
     ///
     /// # Errors
     /// When the keys cannot be written; those known stay in force.
@@ -93,6 +93,11 @@ impl SealingKeys {
         }
         let desk = Desk::lock(&self.dir)?;
         let mut ring = read(&self.dir)?;
+        // Where several gates may write, another one was quicker.
+        if ring.last().is_some_and(|newest| now < newest.since.saturating_add(rotation)) {
+            self.ring.store(ring.into());
+            return Ok(false);
+        }
         let random = random().map_err(|_| super::GenerateError)?;
         let id: Zeroizing<[u8; ID]> = super::generate::random().map_err(|_| super::GenerateError)?;
         ring.push(SealingKey::new(*id, now, random).map_err(|_| super::GenerateError)?);
@@ -103,6 +108,10 @@ impl SealingKeys {
         desk.write(FILE, write(&ring).as_bytes())?;
         self.ring.store(ring.into());
         Ok(true)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ring.load().is_empty()
     }
 
     /// Looks whether another process has written new ones.

@@ -213,9 +213,9 @@ fn write_reading(page: &mut Page<'_>, Reading { name, help, read }: &Reading) ->
         },
         Read::Several(kind, label, read) => {
             let mut family = page.family(name, help, *kind)?;
-            read().into_iter().try_for_each(|(value, number)| {
-                write(&mut family.encode_family(&[(*label, &*value)])?, *kind, number)
-            })
+            read()
+                .into_iter()
+                .try_for_each(|(value, number)| write(&mut family.encode_family(&[(*label, &*value)])?, *kind, number))
         }
         Read::Durations(read) => {
             let mut observed = Observed::default();

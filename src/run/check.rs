@@ -22,7 +22,10 @@ pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
     let (mut notes, mut errors) = (Vec::new(), Vec::new());
     let replica = config.store.kind != StoreKind::Memory;
     let mut users_have_sessions = false;
+    let on_engine = matches!(config.store.kind, StoreKind::Redis(_));
     let sessions_exist = match Remembered::read(&config.data_dir) {
+        // They are elsewhere, and nobody asks there.
+        _ if on_engine => false,
         // A primary may be writing: a change on its way and a file in the making are nothing to speak of.
         Ok(remembered) if replica => !remembered.is_empty(),
         Ok(remembered) => {
@@ -39,7 +42,9 @@ pub fn check(config: &Config) -> Result<Vec<String>, Vec<StartError>> {
     match KeyRing::open(&config.data_dir, terms::key_source(config), true, clock::wall().as_secs()) {
         Ok((_, notices)) => notes.extend(notices.iter().map(ToString::to_string)),
         Err(KeyError::SessionsWithoutKeys { .. }) if !sessions_exist => {
-            let made = if replica {
+            let made = if on_engine {
+                "no keys here: the first of all gates on the engine makes them, and any other needs the first one's keys folder"
+            } else if replica {
                 "keys will be made at the first start of the primary"
             } else {
                 "keys will be made at the first start"

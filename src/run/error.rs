@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::account::{FileTrouble, HashFailed};
+use crate::config::{Config, StoreKind};
 use crate::edge::BindError;
 use crate::issuer::IssuerError;
 use crate::keys::{FileProblem, KeyError};
@@ -35,6 +36,19 @@ pub enum StartError {
         path.display()
     )]
     SessionsWithoutUsers { path: PathBuf },
+    #[error(
+        "{}: no keys; gates that share their sessions on Redis share their keys: mount or copy the keys folder of a gate that \
+         runs, or of the one whose sessions were moved here",
+        path.display()
+    )]
+    NoSharedKeys { path: PathBuf },
+    /// With them every password would look changed, and every session end.
+    #[error(
+        "{}: not the keys of the gates that share the sessions on Redis: mount or copy the keys folder of a gate that runs, \
+         or set another store.key_prefix",
+        path.display()
+    )]
+    OtherKeys { path: PathBuf },
     #[error(transparent)]
     Issuer(#[from] IssuerError),
     #[error("upstream.tls")]
@@ -59,11 +73,28 @@ pub enum StartError {
 pub struct StopError(#[from] FilesError);
 
 impl StartError {
+    /// The same where sessions are on an engine, so that nobody knows whether there are any.
+    pub(super) fn of_engine(self, config: &Config) -> Self {
+        match self {
+            Self::Keys(KeyError::SessionsWithoutKeys { path, .. })
+                if matches!(config.store.kind, StoreKind::Redis(_)) =>
+            {
+                Self::NoSharedKeys { path }
+            }
+            error => error,
+        }
+    }
+
     /// Whether the set-up is at fault, and not the moment.
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Keys(KeyError::File { problem: FileProblem::Write(error), .. }) => !is_full(error),
-            Self::Keys(_) | Self::Users { .. } | Self::SessionsWithoutUsers { .. } | Self::Issuer(_) => true,
+            Self::Keys(_)
+            | Self::NoSharedKeys { .. }
+            | Self::OtherKeys { .. }
+            | Self::Users { .. }
+            | Self::SessionsWithoutUsers { .. }
+            | Self::Issuer(_) => true,
             Self::Tls(_) | Self::UpstreamTls(_) | Self::PrimaryTls(_) => true,
             Self::DataDir { .. } | Self::Password(_) | Self::Sessions(_) | Self::Bind(_) | Self::Threads(_) => false,
         }

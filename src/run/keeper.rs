@@ -210,7 +210,8 @@ fn tend_sealing(charter: &Charter, trouble: &mut Option<String>) {
     let tended = if charter.store.is_replica() {
         sealing.keys.look().map(|()| false)
     } else {
-        sealing.keys.tend(charter.clock.now().as_secs())
+        // Of several writers another one may have made the next.
+        sealing.keys.look().and_then(|()| sealing.keys.tend(charter.clock.now().as_secs()))
     };
     match tended {
         Ok(new) => {

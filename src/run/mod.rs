@@ -4,7 +4,8 @@
 //! anything, all threads start here; the end is: stop accepting, drain, last snapshot.
 //! Does not know: what any room decides.
 //!
-//! A replica is assembled from the same rooms, without whatever writes: no lock, no journal, no snapshots, no new keys.
+//! A replica is assembled from the same rooms, without whatever writes: no lock, no journal, no snapshots, no new keys; so is
+//! a gate whose sessions are on an engine.
 
 mod check;
 mod error;
@@ -12,6 +13,7 @@ mod foresight;
 mod keeper;
 mod primary;
 mod readings;
+mod redis;
 mod replica;
 mod terms;
 
@@ -42,6 +44,8 @@ use crate::upstream::{Renewing, Tls};
 pub use check::check;
 pub use error::{StartError, StopError};
 pub use foresight::foresight;
+pub use redis::engine;
+pub use terms::policy;
 
 use keeper::Keeper;
 use replica::Following;
@@ -65,6 +69,7 @@ pub struct Running {
 enum Scribe {
     Writer { journal: JoinHandle<()>, _lock: std::fs::File },
     Follower(Following),
+    Engine(redis::Attending),
 }
 
 /// What a primary and a replica come by in different ways.
@@ -112,6 +117,7 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let footing = match &config.store.kind {
         StoreKind::Memory => primary::prepare(config, &policy, &status)?,
         StoreKind::Replica { .. } => replica::prepare(config, &policy)?,
+        StoreKind::Redis(_) => redis::prepare(config, &policy)?,
     };
     let certificates = tls.as_ref().map(|(_, in_force)| certificates_check(in_force));
     let (charter, rolls, scribe) = charter(config, policy, issuers, footing, &status, certificates, metrics);
@@ -197,6 +203,7 @@ impl Running {
             // A writer that panicked has nothing left to write.
             Scribe::Writer { journal, .. } => drop(journal.join()),
             Scribe::Follower(following) => following.stop(),
+            Scribe::Engine(attending) => attending.stop(),
         }
         written?;
         info!(sessions = self.store.live(), "stopped");
@@ -339,8 +346,14 @@ fn sealing(config: &Config, may_write: bool) -> Result<Option<Arc<Sealing>>, Sta
         return Ok(None);
     }
     let keys = SealingKeys::open(&config.data_dir, terms::sealing_terms(config))?;
-    if may_write && keys.tend(clock::wall().as_secs())? {
-        info!(data_dir = %config.data_dir.display(), "made a key to seal passwords with");
+    if may_write {
+        match keys.tend(clock::wall().as_secs()) {
+            Ok(true) => info!(data_dir = %config.data_dir.display(), "made a key to seal passwords with"),
+            Ok(false) => {}
+            Err(trouble) if keys.is_empty() => return Err(trouble.into()),
+            // Those that are there do; the keeper says what is wrong.
+            Err(_) => {}
+        }
     }
     let (issuer, upstream) = (config.token.issuer.clone(), config.upstream.url.to_string());
     Ok(Some(Arc::new(Sealing { keys, issuer, upstream })))

@@ -12,11 +12,13 @@ use crate::gateway::Charter;
 use crate::keys::State;
 use crate::metrics::Reading;
 use crate::store::Freshness;
+use crate::store::redis::Counts;
 use crate::tls::InForce;
 
 /// Tells the numbers where to look.
 pub(super) fn hand_in(charter: &Charter, status: &Arc<Status>, certificates: Option<&Arc<InForce>>) {
     let mut readings = of_store(charter);
+    readings.extend(of_engine(charter));
     readings.extend(of_keys(charter));
     readings.push(of_sunset(charter));
     readings.extend(certificates.map(of_certificates));
@@ -61,6 +63,51 @@ fn of_store(charter: &Charter) -> Vec<Reading> {
                     Freshness::Stale { since, .. } => since.elapsed().as_secs_f64(),
                 })
             },
+        ),
+    ]
+}
+
+fn of_engine(charter: &Charter) -> Vec<Reading> {
+    let counts = |read: fn(Counts) -> u64| {
+        let store = Arc::clone(&charter.store);
+        move || store.engine().map_or(0, read)
+    };
+    if charter.store.engine().is_none() {
+        return Vec::new();
+    }
+    let (up, fresh, pending) =
+        (Arc::clone(&charter.store), Arc::clone(&charter.store), counts(|counts| counts.pending));
+    vec![
+        Reading::gauge("portcullis_redis_up", "Whether the store on Redis takes changes", move || {
+            Some(f64::from(u8::from(up.health().is_healthy())))
+        }),
+        Reading::gauge(
+            "portcullis_redis_stale_seconds",
+            "For how long Redis has told nothing, once that is longer than store.max_stale; zero before",
+            move || {
+                Some(match fresh.freshness(Instant::now()) {
+                    Freshness::Fresh => 0.0,
+                    Freshness::Stale { since, .. } => since.elapsed().as_secs_f64(),
+                })
+            },
+        ),
+        Reading::gauge("portcullis_redis_pending", "Ends and doubts that Redis has not taken yet", move || {
+            Some(pending() as f64)
+        }),
+        Reading::counter(
+            "portcullis_redis_collisions",
+            "Changes that another gate was quicker with",
+            counts(|counts| counts.collisions),
+        ),
+        Reading::counter(
+            "portcullis_redis_restored",
+            "Sessions and ends that Redis had lost and this gate has put there again",
+            counts(|counts| counts.restored),
+        ),
+        Reading::counter(
+            "portcullis_redis_readings",
+            "How often all sessions were read from Redis",
+            counts(|counts| counts.readings),
         ),
     ]
 }

@@ -33,7 +33,7 @@ use crate::upstream::{Address, Dial, Http2Bounds, Papers, Protocol, Terms, Tls, 
 /// So long that nobody waits for it.
 const NEVER: Duration = Duration::from_hours(24 * 3650);
 
-pub(super) fn policy(config: &Config) -> Policy {
+pub fn policy(config: &Config) -> Policy {
     let (token, form, oauth) = (&config.token, &config.profiles.form, &config.profiles.oauth);
     Policy {
         issuer: token.issuer.clone(),
@@ -545,7 +545,7 @@ pub(super) fn upstream(config: &Config, tls: Option<Tls>) -> Terms {
 /// Where a replica hands our own endpoints over to; as patient as with the upstream.
 pub(super) fn primary(config: &Config, tls: Option<Tls>) -> Option<Terms> {
     match &config.store.kind {
-        config::StoreKind::Memory => None,
+        config::StoreKind::Memory | config::StoreKind::Redis(_) => None,
         config::StoreKind::Replica { primary } => Some(Terms {
             dial: Dial { address: Address { host: primary.host.clone(), port: primary.port }, tls },
             host: None,

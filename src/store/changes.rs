@@ -12,6 +12,7 @@ use crate::token::{OnReuse, Presented, Rotation, RotationRefusal, Session, Sessi
 
 use super::files::Journal;
 use super::ledger::Ledger;
+use super::redis::{self, Redis};
 use super::{Own, Source, Store, StoreError, Users};
 
 impl Store {
@@ -23,6 +24,9 @@ impl Store {
     /// kept then. [`StoreError::Overtaken`] if user or parent changed meanwhile, [`StoreError::Unwritten`] if the disk
     /// does not take it; it is not kept then either.
     pub async fn issue(&self, session: Session, users: Users<'_>, now: Timestamp) -> Result<(), StoreError> {
+        if let Some(redis) = self.redis() {
+            return redis::issue(self, redis, session, users, now).await;
+        }
         let own = self.own()?;
         let (live, ended) = (self.memory.live(), self.memory.tombstones());
         // No end is ever forgotten for want of room, so whoever may end has to find some.
@@ -68,6 +72,9 @@ impl Store {
         now: Timestamp,
         settle: impl Future,
     ) -> Result<Rotation, StoreError> {
+        if let Some(redis) = self.redis() {
+            return redis::rotate(self, redis, presented, users, kid, now, settle).await;
+        }
         let own = self.own()?;
         let mut ledger = own.ledger()?;
         let parent = self.memory.find(presented.session).and_then(|session| session.parent);
@@ -121,6 +128,9 @@ impl Store {
     /// [`StoreError::Unwritten`] if the disk does not take it, or has not taken an end before it: it holds in memory all
     /// the same.
     pub async fn end(&self, id: SessionId) -> Result<bool, StoreError> {
+        if let Some(redis) = self.redis() {
+            return redis::end(self, redis, id).await;
+        }
         let mut ledger = Ledger::new(&self.own()?.journal);
         let ended = self.end_with_descendants(id, &mut ledger);
         ledger.written().await.map(|()| ended > 0)
@@ -134,6 +144,9 @@ impl Store {
         spared: Option<SessionId>,
         now: Timestamp,
     ) -> (Vec<SessionId>, Result<(), StoreError>) {
+        if let Some(redis) = self.redis() {
+            return redis::end_subject(self, redis, subject, spared, now).await;
+        }
         let own = match self.own() {
             Ok(own) => own,
             Err(error) => return (Vec::new(), Err(error)),
@@ -155,6 +168,9 @@ impl Store {
         subject: &Subject,
         name: Option<String>,
     ) -> Result<Option<Session>, StoreError> {
+        if let Some(redis) = self.redis() {
+            return redis::rename(self, redis, id, subject, name).await;
+        }
         let mut ledger = self.own()?.ledger()?;
         let renamed = self.memory.rename(id, subject, name, &mut ledger.log());
         ledger.written().await.map(|()| renamed)
@@ -166,6 +182,9 @@ impl Store {
     /// # Errors
     /// As [`Store::end`].
     pub async fn users_changed(&self, users: Users<'_>) -> Result<usize, StoreError> {
+        if let Some(redis) = self.redis() {
+            return redis::users_changed(self, redis, users).await;
+        }
         let (mut ended, mut ledger) = (0, Ledger::new(&self.own()?.journal));
         for subject in self.memory.subjects() {
             let user = users(&subject, None);
@@ -185,7 +204,14 @@ impl Store {
     pub(super) fn own(&self) -> Result<&Own, StoreError> {
         match &self.source {
             Source::Own(own) => Ok(own),
-            Source::Files(_) => Err(StoreError::ReadOnly),
+            Source::Files(_) | Source::Redis(_) => Err(StoreError::ReadOnly),
+        }
+    }
+
+    pub(super) fn redis(&self) -> Option<&Redis> {
+        match &self.source {
+            Source::Redis(redis) => Some(redis),
+            Source::Own(_) | Source::Files(_) => None,
         }
     }
 

@@ -8,14 +8,15 @@ use std::time::Duration;
 use crate::metrics::Observed;
 use crate::token::Timestamp;
 
+use super::redis::Counts;
 use super::{Source, Store};
 
 impl Store {
-    /// How many records a restart would have to replay over the snapshot; `None` on a replica.
+    /// How many records a restart would have to replay over the snapshot; `None` without files of its own.
     pub fn uncovered(&self) -> Option<u64> {
         match &self.source {
             Source::Own(own) => Some(own.journal.uncovered()),
-            Source::Files(_) => None,
+            Source::Files(_) | Source::Redis(_) => None,
         }
     }
 
@@ -23,6 +24,11 @@ impl Store {
     pub fn snapshot_age(&self, now: Timestamp) -> Option<Duration> {
         let Source::Own(own) = &self.source else { return None };
         own.journal.snapshot_at().map(|at| now.saturating_since(at))
+    }
+
+    /// What has happened between this gate and an engine, if it has one.
+    pub fn engine(&self) -> Option<Counts> {
+        self.redis().map(super::redis::Redis::counts)
     }
 
     /// Adds how long the disk has taken for each sync of the journal.

@@ -78,6 +78,28 @@ impl Memory {
     /// Remembers a session, or what has become of it. Returns whether it lives now as given: an ended one stays ended,
     /// and none changes its subject.
     pub(super) fn insert(&self, session: Session, log: &mut Log<'_>) -> bool {
+        self.put(session, log, |known, session| *known = session)
+    }
+
+    /// The same for who hears of the states of a session more than once, and late: a later one that is known stays. What
+    /// was cut stays cut within one rotation, and so does what is known of when its pair was let go.
+    pub(super) fn learn(&self, session: Session) -> bool {
+        self.put(session, &mut |_| {}, |known, mut session| {
+            if known.generation > session.generation {
+                return;
+            }
+            if known.is_same_rotation(&session) {
+                session.access_floor = session.access_floor.max(known.access_floor);
+                session.in_doubt |= known.in_doubt;
+                if session.answered_at != Timestamp::MAX {
+                    session.answered_at = known.answered_at;
+                }
+            }
+            *known = session;
+        })
+    }
+
+    fn put(&self, session: Session, log: &mut Log<'_>, replace: impl FnOnce(&mut Session, Session)) -> bool {
         let id = session.id;
         if let Entry::Vacant(slot) = self.sessions.entry(id) {
             if self.tombstones.holds(&id) {
@@ -90,14 +112,14 @@ impl Memory {
             self.changed(session.rotated_at);
             return true;
         }
-        let replace = |known: &mut Session| {
+        let rule = |known: &mut Session| {
             let same = known.subject == session.subject;
             if same {
-                *known = session;
+                replace(known, session);
             }
             (same, None)
         };
-        self.step(id, log, replace).unwrap_or(false)
+        self.step(id, log, rule).unwrap_or(false)
     }
 
     /// Remembers an end that was decided elsewhere or earlier.

@@ -15,6 +15,7 @@ pub mod files;
 mod follower;
 mod ledger;
 mod memory;
+pub mod redis;
 mod remembered;
 mod upkeep;
 
@@ -26,6 +27,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::token::{AccessStanding, Policy, Restorations, Session, SessionId, Standing, Subject, Timestamp, TokenId};
 
+use self::redis::Redis;
 use files::{Journal, Snapshots};
 use follower::Pace;
 use memory::Memory;
@@ -78,6 +80,8 @@ enum Source {
     Own(Own),
     /// From the files, which another process writes.
     Files(Pace),
+    /// From an engine, where several gates decide and write.
+    Redis(Box<Redis>),
 }
 
 /// What only a store has that decides and writes.
@@ -96,7 +100,13 @@ impl Store {
         (Self { memory: Memory::new(), restorations, policy, source }, Follower::new(directory))
     }
 
-    /// Whether another process decides and writes.
+    /// A store of several gates, empty and of no use until a [`redis::Attendant`] has filled it.
+    pub fn shared(terms: redis::Terms, caps: Caps, policy: Arc<Policy>, now: Instant) -> Self {
+        let source = Source::Redis(Box::new(Redis::new(terms, caps, now)));
+        Self { memory: Memory::new(), restorations: ArcSwap::default(), policy, source }
+    }
+
+    /// Whether another process decides and writes, and this one does not.
     pub fn is_replica(&self) -> bool {
         matches!(self.source, Source::Files(_))
     }
@@ -119,14 +129,16 @@ impl Store {
         match &self.source {
             Source::Own(own) => own.journal.health(),
             Source::Files(_) => Health::Healthy,
+            Source::Redis(redis) => redis.health(),
         }
     }
 
-    /// Whether what is known is what is so. It always is where nobody else writes.
+    /// Whether what is known is what is so, or may have been overtaken. It always is so where nobody else writes.
     pub fn freshness(&self, now: Instant) -> Freshness {
         match &self.source {
             Source::Own(_) => Freshness::Fresh,
             Source::Files(pace) => pace.freshness(now),
+            Source::Redis(redis) => redis.freshness(now),
         }
     }
 
@@ -142,6 +154,11 @@ impl Store {
             // Behind it: whoever has heard of the new epoch finds the new ones.
             self.memory.advance_epoch();
         }
+    }
+
+    /// Whether any session is a user's, and not of an OAuth client itself.
+    pub fn knows_users(&self) -> bool {
+        self.memory.subjects().any(|subject| subject.client().is_none())
     }
 
     /// The newest time in any record: no clock may run behind it.

@@ -6,14 +6,15 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use arc_swap::ArcSwap;
 
-use crate::token::{Policy, Restorations};
+use crate::token::{Policy, Restorations, Session, SessionId, Timestamp};
 
 use super::files::{self, FilesError, Fsync, Notice, Recovered, Writer};
 use super::ledger::Filling;
-use super::memory::Memory;
+use super::memory::{Change, Memory};
 use super::{Caps, Own, Source, Store};
 
 /// What the files of a directory tell, before anything is written there.
@@ -36,6 +37,11 @@ impl Remembered {
         Ok(Self { memory, restorations, recovered })
     }
 
+    /// The newest time in any record.
+    pub fn newest(&self) -> Timestamp {
+        self.recovered.newest
+    }
+
     pub fn is_empty(&self) -> bool {
         self.memory.live() == 0
     }
@@ -43,6 +49,49 @@ impl Remembered {
     /// Whether any session is a user's, and not of an OAuth client itself.
     pub fn knows_users(&self) -> bool {
         self.memory.subjects().any(|subject| subject.client().is_none())
+    }
+
+    /// All of it, and what was restored.
+    pub fn all(&self) -> (Vec<Session>, Vec<(SessionId, Timestamp)>, &Restorations) {
+        let (mut sessions, mut ends) = (Vec::new(), Vec::new());
+        let see = |change: Change<'_>| {
+            match change {
+                Change::Session(session) => sessions.push(session.clone()),
+                Change::Tombstone { id, until } => ends.push((id, until)),
+            }
+            Ok::<_, std::convert::Infallible>(())
+        };
+        let Ok(()) = self.memory.visit(see);
+        (sessions, ends, &self.restorations)
+    }
+
+    /// Writes the files of a store that remembers this, in a directory where there are none. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write(
+        directory: &Path,
+        sessions: Vec<Session>,
+        ends: Vec<(SessionId, Timestamp)>,
+        policy: Arc<Policy>,
+        now: Timestamp,
+    ) -> Result<(), FilesError> {
+        let remembered = Self::read(directory)?;
+        for (id, until) in ends {
+            remembered.memory.bury(id, until);
+        }
+        for session in sessions {
+            remembered.memory.seen(session.created_at);
+            remembered.memory.insert(session, &mut |_| {});
+        }
+        let caps = Caps { sessions: usize::MAX, sessions_per_user: usize::MAX, tombstones: usize::MAX };
+        let (store, writer) = remembered.open(Fsync::Always, caps, policy)?;
+        let writer = thread::spawn(|| writer.run());
+        let written = store.snapshot(now);
+        store.close();
+        // One that panicked has written no snapshot either.
+        let _ = writer.join();
+        written
     }
 
     /// What was left out or is worth knowing.

@@ -10,9 +10,9 @@ use crate::token::Timestamp;
 
 use super::files::{Entry, FilesError};
 use super::ledger::{Ledger, entry};
-use super::{Source, Store, due};
+use super::{Source, Store, due, redis};
 
-/// How far behind its files a replica sweeps, on top of the time after which it counts as stale. See [`Store::sweep`].
+/// How far behind what it follows a gate sweeps, on top of the time after which it counts as stale. See [`Store::sweep`].
 const SWEEP_MARGIN: Duration = Duration::from_secs(60);
 
 impl Store {
@@ -33,6 +33,15 @@ impl Store {
                 let long_ago = now.min(self.newest()).before(pace.max_stale() + SWEEP_MARGIN);
                 self.memory.sweep(long_ago, &self.policy, &mut |_| {});
             }
+            Source::Redis(redis) => {
+                let long_ago = now.min(self.newest()).before(SWEEP_MARGIN);
+                // Without the engine nobody knows what has been renewed.
+                if redis.health().is_healthy() {
+                    for (subject, id) in self.memory.sweep(long_ago, &self.policy, &mut |_| {}) {
+                        redis::end_orphans(self, redis, &subject, id);
+                    }
+                }
+            }
         }
     }
 
@@ -47,7 +56,7 @@ impl Store {
     pub fn has_news(&self) -> bool {
         match &self.source {
             Source::Own(own) => own.journal.has_news(),
-            Source::Files(_) => false,
+            Source::Files(_) | Source::Redis(_) => false,
         }
     }
 
@@ -63,10 +72,10 @@ impl Store {
     /// Writes a snapshot beside live traffic, and deletes the journal before it. Mends a broken journal. Blocks.
     ///
     /// # Errors
-    /// When the disk refuses, and on a replica. What stood before stands.
+    /// When the disk refuses, and where no files are written. What stood before stands.
     pub fn snapshot(&self, now: Timestamp) -> Result<(), FilesError> {
         let Source::Own(own) = &self.source else {
-            return Err(FilesError::Broken { why: "a replica writes nothing".into() });
+            return Err(FilesError::Broken { why: "nothing is written here".into() });
         };
         // A round that panicked has left its files as they were.
         let mut snapshots = own.snapshots.lock().unwrap_or_else(PoisonError::into_inner);

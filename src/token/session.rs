@@ -289,6 +289,11 @@ impl Session {
         }
     }
 
+    /// Whether both tell of one rotation, whatever else has changed since.
+    pub fn is_same_rotation(&self, other: &Self) -> bool {
+        (self.generation, self.rotated_at) == (other.generation, other.rotated_at)
+    }
+
     /// Notes that the rotation to `generation` is in doubt. Returns whether that is still the current one.
     pub fn doubt(&mut self, generation: u32) -> bool {
         self.in_doubt |= generation == self.generation;

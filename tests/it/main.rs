@@ -26,6 +26,7 @@ mod legacy;
 mod metrics;
 mod oauth;
 mod paths;
+mod redis;
 mod replica;
 mod restart;
 mod seeds;

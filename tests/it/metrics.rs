@@ -112,14 +112,17 @@ fn every_name_is_documented_and_every_documented_name_is_there() {
         numbers.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
     let documented: BTreeSet<_> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    // On replicas, once there is a snapshot, and under TLS.
+    // On replicas, on Redis, once there is a snapshot, and under TLS.
     let only_elsewhere = [
         "portcullis_replica_stale_seconds",
         "portcullis_snapshot_age_seconds",
         "portcullis_certificate_expiry_seconds",
     ];
     let undocumented: Vec<_> = told.difference(&documented).collect();
-    let absent: Vec<_> = documented.difference(&told).filter(|name| !only_elsewhere.contains(*name)).collect();
+    let absent: Vec<_> = documented
+        .difference(&told)
+        .filter(|name| !only_elsewhere.contains(*name) && !name.starts_with("portcullis_redis_"))
+        .collect();
     assert!(undocumented.is_empty() && absent.is_empty(), "undocumented: {undocumented:?}, absent: {absent:?}");
 }
 

@@ -90,7 +90,7 @@ def configurations(overlay, binary):
         overlay.require(found.get("admin.listen") == f"0.0.0.0:{ports['gate-admin']}", one, "admin.listen is not the port")
         overlay.require(found.get("data_dir") in mounts, one, "data_dir is no volume")
         overlay.require(found.get("users.file") == "/etc/portcullis/users.toml", one, "users.file is not where it is put")
-        if found.get("store.kind") == "replica":
+        if found.get("store.kind") in ("replica", "redis"):
             overlay.require(seconds(found["token.retry_window"]) >= 10, one, "pods come and go, and no retry_window")
         drained = hook_seconds(container) + seconds(found.get("server.drain_timeout", "0s"))
         grace = pod["spec"]["terminationGracePeriodSeconds"]

@@ -14,6 +14,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import kubernetes_validate
@@ -27,6 +28,7 @@ RENDERED = {
     "k8s/base": RECENT,
     "k8s/upstream": RECENT,
     "k8s/overlays/edge": RECENT,
+    "k8s/overlays/redis": RECENT,
     "k8s/overlays/sidecar": ("1.29.0", "1.33.0", "1.37.0"),
     "k8s/overlays/sidecar-plain": OLD,
     "k8s/overlays/sidecar-replicas": RECENT,
@@ -36,7 +38,8 @@ RENDERED = {
     "tests/k8s/monitored": RECENT,
 }
 # Who applies the manifests makes these.
-SECRETS = {"portcullis-users", "portcullis-upstream", "portcullis-keys", "portcullis-tls"}
+SECRETS = {"portcullis-users", "portcullis-upstream", "portcullis-keys", "portcullis-tls", "portcullis-redis",
+           "portcullis-redis-ca"}
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 WORKLOADS = {"Deployment", "StatefulSet"}
 CRDS = "monitoring.coreos.com/v1"
@@ -165,7 +168,7 @@ def references(overlay):
 
 
 def writers(overlay):
-    """Two gates never write to one claim, and a replica cannot."""
+    """Two gates never write to one claim, and a replica cannot. Those whose sessions are elsewhere share their keys."""
     for one, pod in overlay.pods():
         container = gate(pod["spec"])
         if not container:
@@ -182,11 +185,21 @@ def writers(overlay):
             overlay.require(there, one, f"there is no {primary}")
             modes = [t["spec"]["accessModes"] for s in overlay.of("StatefulSet") for t in s["spec"]["volumeClaimTemplates"]]
             overlay.require(modes == [["ReadWriteMany"]], one, "the primary's volume is for one node")
+        elif kept_elsewhere(overlay, pod["spec"]):
+            [claim] = [v["persistentVolumeClaim"]["claimName"] for v in pod["spec"]["volumes"] if v["name"] == mount["name"]]
+            modes = overlay.named("PersistentVolumeClaim", claim)["spec"]["accessModes"]
+            overlay.require(modes == ["ReadWriteMany"], one, "the volume of the keys is for one node")
         elif one["kind"] == "Deployment":
             alone = one["spec"].get("replicas", 1) == 1 and one["spec"]["strategy"] == {"type": "Recreate"}
             overlay.require(alone, one, "a writer is one, and ends before the next one begins")
         else:
             overlay.require(one["spec"]["replicas"] == 1, one, "a writer is one")
+
+
+def kept_elsewhere(overlay, spec):
+    [settings] = [v["projected"] for v in spec["volumes"] if v["name"] == "portcullis-settings"]
+    [name] = [source["configMap"]["name"] for source in settings["sources"] if "configMap" in source]
+    return tomllib.loads(overlay.named("ConfigMap", name)["data"]["config.toml"]).get("store", {}).get("kind") == "redis"
 
 
 def injection(overlay):

@@ -104,3 +104,13 @@ Examples:
   portcullis store restore --from /backup/portcullis --adopt
   portcullis store restore --from /backup/portcullis --revoke-issued-after 2026-11-22T12:00:00Z
   portcullis store restore --from data/replaced-20261122T124638Z    take it back";
+
+pub(super) const MOVE: &str = "\
+Needs a configuration with store.kind = \"redis\", and all gates stopped: those on the files as well as those on \
+Redis. Nothing is written over: what is moved to Redis must find nothing under store.key_prefix, what is moved to \
+files no snapshot and no journal in data_dir. What was moved is put aside in data_dir (`replaced-` and the time), or \
+removed from Redis. Keys are not moved: gates that share their sessions share their keys.
+
+Examples:
+  portcullis store move --to redis --config /etc/portcullis.toml
+  portcullis store move --to files --config /etc/portcullis.toml --set store.timeout=10s";

@@ -1,7 +1,7 @@
-//! `portcullis store`: looking at the files of the store without a gate, saving what damaged ones still tell, and
-//! restoring an older copy.
+//! `portcullis store`: looking at the files of the store without a gate, saving what damaged ones still tell,
+//! restoring an older copy, and moving all of it to Redis or back.
 //!
-//! Guarantees: but for `restore`, nothing in the directory is changed, made or deleted, and no gate is kept from running on
+//! Guarantees: but for `restore` and `move`, nothing in the directory is changed, made or deleted, and no gate is kept from running on
 //! it; what cannot be read is told with the words of a start, so with file, byte and what to do.
 //! Does not know: formats, and what a session may do.
 
@@ -11,6 +11,7 @@ mod help;
 mod inspect;
 mod journal;
 mod place;
+mod relocate;
 mod restore;
 mod salvage;
 mod step;
@@ -22,7 +23,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::observe::chain;
-use crate::store::files::FilesError;
+use crate::store::files::{self, FilesError};
+use crate::store::redis::MoveError;
 
 use super::EXIT_CODES;
 use place::Place;
@@ -61,6 +63,15 @@ pub(super) enum StoreVerb {
         place: Place,
         #[command(flatten)]
         how: restore::How,
+    },
+    /// Move all sessions from the files to Redis, or back; nobody is signed out
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", help::MOVE))]
+    Move {
+        #[command(flatten)]
+        place: Place,
+        /// Where the sessions are to be
+        #[arg(long, value_enum)]
+        to: relocate::To,
     },
     /// Write a new directory with all that can still be read
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", help::SALVAGE))]
@@ -107,6 +118,20 @@ enum StoreError {
     TooOften(PathBuf),
     #[error("--revoke-issued-after lies in the future, so nothing was issued after it")]
     Future,
+    #[error("store.kind is not \"redis\", so that nobody knows where the engine is")]
+    NoEngine,
+    #[error(transparent)]
+    Engine(Box<crate::run::StartError>),
+    #[error(transparent)]
+    Move(MoveError),
+    #[error("{}: sessions are kept here already, and nothing is written over", .0.display())]
+    Kept(PathBuf),
+    #[error(
+        "{}: was restored from a backup, and tokens from the time that was lost are still about; they could not be told \
+         apart on Redis: move the sessions when those have expired",
+        .0.display()
+    )]
+    Restored(PathBuf),
     #[error("cannot write to standard output")]
     Output(#[from] io::Error),
 }
@@ -117,19 +142,35 @@ pub(super) fn run(verb: StoreVerb) -> ExitCode {
     | StoreVerb::Inspect { place, .. }
     | StoreVerb::Export { place }
     | StoreVerb::Restore { place, .. }
+    | StoreVerb::Move { place, .. }
     | StoreVerb::Salvage { place, .. }) = &verb;
     let directory = match place.directory() {
         Ok(directory) => directory,
         Err(code) => return code,
     };
+    let config = match &verb {
+        StoreVerb::Move { place, .. } => match place.config() {
+            Ok(config) => Some(config),
+            Err(code) => return code,
+        },
+        _ => None,
+    };
     let mut out = BufWriter::new(io::stdout().lock());
     // What is restored may be all that there is.
-    let there = if matches!(verb, StoreVerb::Restore { .. }) { Ok(()) } else { place::look(&directory) };
+    let there = if matches!(verb, StoreVerb::Restore { .. } | StoreVerb::Move { .. }) {
+        Ok(())
+    } else {
+        place::look(&directory)
+    };
     let done = there.and_then(|()| match verb {
         StoreVerb::Verify { .. } => verify::run(&directory, &mut out).map(|()| ExitCode::SUCCESS),
         StoreVerb::Inspect { filter, .. } => inspect::run(&directory, &filter, &mut out).map(|()| ExitCode::SUCCESS),
         StoreVerb::Export { .. } => export::run(&directory, &mut out).map(|()| ExitCode::SUCCESS),
         StoreVerb::Restore { how, .. } => restore::run(&directory, &how, &mut out).map(|()| ExitCode::SUCCESS),
+        StoreVerb::Move { to, .. } => {
+            let config = config.ok_or(StoreError::NoEngine)?;
+            relocate::run(&directory, &config, to, &mut out).map(|()| ExitCode::SUCCESS)
+        }
         StoreVerb::Salvage { to, .. } => {
             let lossless = salvage::run(&directory, &to, &mut out)?;
             Ok(if lossless { ExitCode::SUCCESS } else { ExitCode::from(SKIPPED) })

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::command::Whereabouts;
+use crate::config::Config;
 use crate::store::files::{self, FilesError, Notice, Recovered, Replay};
 
 use super::StoreError;
@@ -35,6 +36,16 @@ impl Place {
             Some(directory) => Ok(directory.clone()),
             None => self.whereabouts.configured().map(|config| config.data_dir),
         }
+    }
+}
+
+impl Place {
+    /// The configuration, also beside a directory that is named.
+    ///
+    /// # Errors
+    /// As [`Place::directory`].
+    pub(super) fn config(&self) -> Result<Config, ExitCode> {
+        self.whereabouts.configured()
     }
 }
 

@@ -98,14 +98,14 @@ pub(super) fn run(directory: &Path, how: &How, out: &mut impl Write) -> Result<(
 }
 
 /// A directory to restore into may have to be made anew.
-fn make(directory: &Path) -> Result<(), StoreError> {
+pub(super) fn make(directory: &Path) -> Result<(), StoreError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|source| StoreError::Io { path: directory.to_owned(), what: "make the directory", source })?;
     place::look(directory)
 }
 
 /// The lock that a gate holds as long as it lives.
-fn lock(directory: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join("lock");
     let trouble = |what| move |source| StoreError::Io { path: directory.join("lock"), what, source };
     let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
@@ -203,7 +203,7 @@ fn tell(
 }
 
 /// In names of files.
-fn stamp(at: Timestamp) -> String {
+pub(super) fn stamp(at: Timestamp) -> String {
     let text: String = rfc3339(at).chars().filter(|c| !matches!(c, '-' | ':')).collect();
     text.replace(".000000", "")
 }

@@ -58,7 +58,13 @@ const WRONG: &[(&str, &str)] = &[
     ("limits.max_uri_bytes = '40KiB'", "config.toml:1:24: limits.max_uri_bytes: limits.max_uri_bytes is above"),
     ("log.format = 'xml'", "config.toml:1:14: log.format: `xml` is not one of auto, json, text"),
     ("store.snapshot_interval = '10ms'", "config.toml:1:27: store.snapshot_interval: must be at least 100ms"),
-    ("store.kind = 'disk'", "config.toml:1:14: store.kind: `disk` is not one of memory, replica"),
+    ("store.kind = 'disk'", "config.toml:1:14: store.kind: `disk` is not one of memory, replica, redis"),
+    ("store.kind = 'redis'", "config.toml:1:14: store.kind: \"redis\" needs store.urls"),
+    ("store.urls = ['redis://localhost']", "config.toml:1:14: store.urls: is used only with store.kind = \"redis\""),
+    (
+        "store.kind = 'redis'\nstore.urls = ['redis://a', 'rediss://b']",
+        "config.toml:2:14: store.urls: either all or none begin with rediss://",
+    ),
     ("store.kind = 'replica'", "config.toml:1:14: store.kind: \"replica\" needs store.primary_url"),
     (
         "store.primary_url = 'http://gate-0'",
@@ -70,7 +76,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "store.kind = 'replica'\nstore.primary_url = 'http://gate-0'\nstore.tls.ca_file = 'ca.pem'",
-        "config.toml:3:21: store.tls.ca_file: is used only with store.primary_url where that begins with https://",
+        "config.toml:3:21: store.tls.ca_file: is used only if store.primary_url begins with https://",
     ),
     ("store.max_stale = '1s'", "config.toml:1:19: store.max_stale: must be at least 2s"),
     ("store.poll_interval = '9ms'", "config.toml:1:23: store.poll_interval: must be at least 10ms"),
@@ -103,7 +109,7 @@ const WRONG: &[(&str, &str)] = &[
     // TLS to the upstream.
     (
         "upstream.tls.ca_file = 'ca.pem'",
-        "config.toml:1:24: upstream.tls.ca_file: is used only with upstream.url where that begins with https://",
+        "config.toml:1:24: upstream.tls.ca_file: is used only if upstream.url begins with https://",
     ),
     (
         "upstream.url = 'https://a'\nupstream.tls.certificate = 'a.pem'",

@@ -40,7 +40,7 @@ fn a_rule_that_demands_a_certificate_alone_is_dodged_by_no_variant() {
     }
     check(&routes, "GET /internals", &Demand::Public);
     let scoped = Demand::Certified(Certified::new("CN=a"), Box::new(scope("b")));
-    assert_eq!(self::routes(&[("", "/a", scoped)]).scopes(), ["b".into()]);
+    assert_eq!(self::routes(&[("", "/a", scoped)]).scopes(), [Arc::<str>::from("b")]);
 }
 
 #[test]

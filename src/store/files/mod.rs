@@ -117,6 +117,7 @@ pub use self::journal::{Fsync, Journal, NotDurable, Receipt};
 pub(super) use self::opening::open_on;
 pub use self::opening::{Opened, open};
 pub use self::record::{Entry, Record};
+pub(super) use self::record::{read as read_record, write as write_record};
 pub use self::recovery::{Recovered, read};
 pub use self::replay::{Known, Replay, Replayed};
 pub use self::restore::{Plan, Restored, reach, restore};

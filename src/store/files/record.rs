@@ -66,7 +66,7 @@ pub(super) enum InSnapshot {
 
 /// Appends kind and payload. Like its siblings it returns whether that could be done: into memory nothing can fail but a
 /// value that refuses to be written, of which there is none among these.
-pub(super) fn write(entry: Entry<'_>, into: &mut Vec<u8>) -> bool {
+pub(in crate::store) fn write(entry: Entry<'_>, into: &mut Vec<u8>) -> bool {
     match entry {
         Entry::Session(session) => match &session.certificate {
             None => put(SESSION, session, into),
@@ -90,8 +90,8 @@ fn put(kind: u8, payload: &impl Serialize, into: &mut Vec<u8>) -> bool {
     postcard::to_io(payload, into).is_ok()
 }
 
-/// Reads a record of the journal.
-pub(super) fn read(kind: u8, payload: &[u8]) -> Result<Record, Flaw> {
+/// Reads a record of the journal, or of the store on Redis.
+pub(in crate::store) fn read(kind: u8, payload: &[u8]) -> Result<Record, Flaw> {
     match kind {
         SESSION => exactly(payload).map(|session| Record::Session(Box::new(session))),
         TOMBSTONE => exactly(payload).map(|(id, until)| Record::Tombstone { id, until }),

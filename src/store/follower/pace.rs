@@ -53,7 +53,7 @@ impl Pace {
     }
 
     /// The files have told something.
-    pub(super) fn news(&self, now: Instant) {
+    pub(in crate::store) fn news(&self, now: Instant) {
         *self.last() = Last { news: now, trouble: None };
     }
 
@@ -62,7 +62,7 @@ impl Pace {
         self.last().trouble = None;
     }
 
-    pub(super) fn trouble(&self, why: &str) {
+    pub(in crate::store) fn trouble(&self, why: &str) {
         self.last().trouble = Some(why.into());
     }
 

@@ -29,10 +29,8 @@ use super::super::{Source, Store};
 use super::connecting::{Connected, connect};
 use super::ends::end_orphans;
 use super::line::Line;
-use super::{Desk, Redis, State, reading};
+use super::{Desk, PAUSE, Redis, State, reading};
 
-/// How long changes wait after the engine has become another one: gates notice within a second.
-const PAUSE: Duration = Duration::from_secs(2);
 /// Less than ends are kept in the engine: see [`super::line`].
 const RECENT: Duration = Duration::from_mins(10);
 /// What an engine may have lost by copying to its replicas behind its answers.
@@ -250,8 +248,7 @@ async fn keep_paying(store: &Store, redis: &Redis) {
 impl Redis {
     fn up(&self, line: Line, again: bool) -> watch::Receiver<State> {
         self.taken();
-        let settles_at = Instant::now() + if again { PAUSE } else { Duration::ZERO };
-        self.state.send_replace(State::Up { line, settles_at });
+        self.state.send_replace(State::Up { line, since: Instant::now(), again });
         self.state.subscribe()
     }
 

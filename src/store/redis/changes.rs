@@ -93,9 +93,12 @@ pub(in crate::store) async fn rotate(
         let user = users(&next.subject, next.client.as_deref());
         let rotation = restorations.rotate(&mut next, presented, user.as_ref(), kid, now, &store.policy);
         let is_parent = presented.generation.saturating_add(1) == belief.session.generation;
-        // It may be a try again after a 503 of which another gate alone knows.
-        if is_parent && matches!(rotation, Rotation::Reused(_)) && redis.is_settling() {
-            return Err(StoreError::Unwritten);
+        if is_parent && matches!(rotation, Rotation::Reused(_) | Rotation::Raced) {
+            // It may be a try again after a 503 of which another gate alone knows.
+            let older = |settling| belief.session.rotated_at < now.before(settling);
+            if redis.settling().is_some_and(older) {
+                return Err(StoreError::Unwritten);
+            }
         }
         let decision = match &rotation {
             Rotation::Reused(_) | Rotation::Disowned(_) => Decision::Ends,

@@ -28,8 +28,8 @@
 //! When no answer comes the change is proposed again on the next connection: the same bytes cannot be put in their own place
 //! twice, so this asks and does at once. What is still not certain when the time is up is answered 503. Of a rotation that
 //! is then told to the session as soon as the engine is back, so that its parent may be presented once more. Other gates may
-//! come back sooner than the one that knows of the doubt, or hear of the rotation before the engine goes: while it is away,
-//! and two seconds longer, who presents an immediate parent is not taken for a thief, and answered 503 as well.
+//! come back sooner than the one that knows of the doubt, or have heard of the rotation before the engine went. So while it is
+//! away, and two seconds longer, the parent of a rotation from before that time is no proof of anything, and is answered 503.
 
 mod attendant;
 mod changes;
@@ -62,6 +62,9 @@ pub(super) use ends::{end, end_orphans, end_subject, rename, users_changed};
 use desk::Desk;
 use line::{Line, Places};
 use pending::Pending;
+
+/// How long changes wait after the engine has become another one, and doubts after it is back: gates notice within a second.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Where the engine is, and how it is spoken with.
 pub struct Terms {
@@ -134,10 +137,11 @@ enum State {
         since: Instant,
         why: Arc<str>,
     },
-    /// Until `settles_at` other gates may know of doubts that are not in the engine yet.
+    /// `again` if there was one before.
     Up {
         line: Line,
-        settles_at: Instant,
+        since: Instant,
+        again: bool,
     },
 }
 
@@ -201,11 +205,11 @@ impl Redis {
         }
     }
 
-    /// Whether other gates may not have come back yet, each of which may know of doubts.
-    fn is_settling(&self) -> bool {
+    /// For how long the engine has been there, as long as gates may not have come back that know of doubts.
+    fn settling(&self) -> Option<Duration> {
         match &*self.state.borrow() {
-            State::Up { settles_at, .. } => Instant::now() < *settles_at,
-            State::Down { .. } => true,
+            State::Up { since, again, .. } => Some(since.elapsed()).filter(|elapsed| *again && *elapsed < PAUSE),
+            State::Down { .. } => Some(Duration::ZERO),
         }
     }
 

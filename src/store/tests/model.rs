@@ -231,11 +231,12 @@ impl Model {
         expired.into_iter().for_each(|session| self.end(session));
     }
 
-    /// What was on its way to the process before is gone with it.
-    pub fn restart(&mut self) {
+    /// What was on its way to the process before is gone with it, and counts as let go at a time that hangs on when it was
+    /// born.
+    pub fn restart(&mut self, let_go: impl Fn(Timestamp) -> Timestamp) {
         for it in &mut self.sessions {
             let newest = it.newest();
-            it.history[newest].let_go = Some(Timestamp::default());
+            it.history[newest].let_go = Some(let_go(it.history[newest].born));
         }
     }
 

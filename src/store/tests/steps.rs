@@ -9,6 +9,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::test_runner::TestRunner;
 
 use super::model::{ALL, Bits, Fate, Generation, Model, Outcome, Signed, User};
 use super::*;
@@ -116,13 +117,19 @@ fn policies() -> impl Strategy<Value = Policy> {
     )
 }
 
+/// Where the sessions are, while no store is open.
+enum Place {
+    Files(TempDir),
+    Engine(redis::Yard),
+}
+
 /// The store and the model side by side.
 struct World {
     /// `None` between an end and the next beginning.
-    running: Option<Running>,
+    running: Option<Box<dyn Deref<Target = Store>>>,
     model: Model,
     now: Timestamp,
-    folder: tempfile::TempDir,
+    place: Place,
     /// The one successor that each generation of each session ever had.
     successors: HashMap<(usize, usize), Session>,
 }
@@ -151,15 +158,23 @@ fn credential(password: u8) -> CredentialVersion {
     CredentialVersion([password; 8])
 }
 
+impl Place {
+    fn open(&self, per_user: usize, policy: &Policy) -> Box<dyn Deref<Target = Store>> {
+        match self {
+            Self::Files(folder) => Box::new(open(folder, per_user, policy)),
+            Self::Engine(yard) => Box::new(yard.open(per_user, policy)),
+        }
+    }
+}
+
 impl World {
-    fn new(policy: Policy, per_user: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    fn new(place: Place, policy: Policy, per_user: usize) -> Self {
         let users = USERS.iter().map(|_| Some(User { scopes: ALL, password: 0 })).collect();
         Self {
-            running: Some(open(&folder, per_user, &policy)),
+            running: Some(place.open(per_user, &policy)),
             model: Model { policy, per_user, users, sessions: Vec::new() },
             now: T0,
-            folder,
+            place,
             successors: HashMap::new(),
         }
     }
@@ -195,7 +210,12 @@ impl World {
             }
             Step::LetGo { session } if count > 0 => self.let_go(session % count),
             Step::Revoke { session } if count > 0 => {
-                let live = self.model.sessions[session % count].fate == Fate::Live;
+                let fate = self.model.sessions[session % count].fate;
+                // The engine may know of it still, and has it shown before it can be ended.
+                if fate == Fate::Forgotten && matches!(self.place, Place::Engine(_)) {
+                    return;
+                }
+                let live = fate == Fate::Live;
                 assert_eq!(run(self.store().end(id(session % count))).unwrap(), live);
                 self.model.end(session % count);
             }
@@ -214,10 +234,7 @@ impl World {
                 self.model.users_changed();
             }
             Step::Wait(span) => self.now = self.now + span,
-            Step::Sweep => {
-                self.store().sweep(self.now);
-                self.model.sweep(self.now);
-            }
+            Step::Sweep => self.sweep(),
             Step::Restart { after_a_snapshot } => self.restart(after_a_snapshot),
             Step::Mint { .. } | Step::Present { .. } | Step::LetGo { .. } | Step::Revoke { .. } => {}
         }
@@ -298,24 +315,65 @@ impl World {
         self.running.as_ref().unwrap()
     }
 
+    fn sweep(&mut self) {
+        let swept_at = match &self.place {
+            Place::Files(_) => self.now,
+            Place::Engine(yard) => {
+                yard.settle(self.store());
+                // What others have renewed may still be on its way.
+                self.now.min(self.store().newest()).before(Duration::from_secs(60))
+            }
+        };
+        self.store().sweep(self.now);
+        self.model.sweep(swept_at);
+    }
+
     fn restart(&mut self, after_a_snapshot: bool) {
-        if after_a_snapshot {
-            self.store().snapshot(self.now).unwrap();
+        match &self.place {
+            Place::Files(_) if after_a_snapshot => self.store().snapshot(self.now).unwrap(),
+            Place::Files(_) => {}
+            Place::Engine(yard) => yard.settle(self.store()),
         }
         let newest = self.store().newest();
         self.running = None;
-        self.running = Some(open(&self.folder, self.model.per_user, &self.model.policy));
-        assert_eq!(self.store().newest(), newest);
+        self.running = Some(self.place.open(self.model.per_user, &self.model.policy));
+        match &self.place {
+            Place::Files(_) => {
+                assert_eq!(self.store().newest(), newest);
+                self.model.restart(|_| Timestamp::default());
+            }
+            Place::Engine(_) => {
+                // Its pair may be on its way at another gate.
+                self.model.restart(|born| born + SECOND * 2);
+            }
+        }
+        if matches!(self.place, Place::Engine(_)) {
+            self.sessions_come_back();
+        }
         // What had expired is found out anew.
-        self.store().sweep(self.now);
-        self.model.sweep(self.now);
-        self.model.restart();
+        self.sweep();
         // Forgetting a tombstone is not worth a snapshot, so an older one may bring it back.
+        self.ends_come_back();
+    }
+
+    fn ends_come_back(&mut self) {
         let store = self.running.as_ref().unwrap();
         for (index, it) in self.model.sessions.iter_mut().enumerate() {
             let back = store.access_standing(access(id(index), 0), self.now) == AccessStanding::Ended;
             if it.fate == Fate::Forgotten && back {
                 it.fate = Fate::Ended;
+            }
+        }
+    }
+
+    /// What had been swept before its time was up in the engine is there once more when it is asked about, and has expired
+    /// as before.
+    fn sessions_come_back(&mut self) {
+        let store = self.running.as_ref().unwrap();
+        for (index, it) in self.model.sessions.iter_mut().enumerate() {
+            if it.fate != Fate::Live && store.find(id(index)).is_some() {
+                assert!(it.expired(self.now, &self.model.policy), "an ended session lives again");
+                it.fate = Fate::Live;
             }
         }
     }
@@ -331,7 +389,11 @@ impl World {
     }
 
     /// What must hold after every step.
-    fn check(&self) {
+    fn check(&mut self) {
+        if matches!(self.place, Place::Engine(_)) {
+            self.sessions_come_back();
+            self.ends_come_back();
+        }
         let (model, policy, now) = (&self.model, &self.model.policy, self.now);
         assert_eq!(self.store().live(), model.live(), "live sessions");
         let expected = |it: &Signed| -> Vec<_> {
@@ -357,9 +419,12 @@ impl World {
         }
         for (user, name) in USERS.iter().enumerate() {
             let live = model.of(user);
-            assert!(live.len() <= model.per_user);
+            let expired = live.iter().filter(|it| model.sessions[**it].expired(now, policy)).count();
+            // Those that have come back take nobody's place.
+            let surplus = if matches!(self.place, Place::Engine(_)) { expired } else { 0 };
+            assert!(live.len() - surplus <= model.per_user);
             let listed = self.store().sessions_of(&Subject::new(*name), now).len();
-            assert_eq!(listed, live.iter().filter(|it| !model.sessions[**it].expired(now, policy)).count());
+            assert_eq!(listed, live.len() - expired);
         }
     }
 
@@ -385,18 +450,36 @@ proptest! {
         per_user in select(vec![1, 3, 1000]),
         steps in vec(step(), 1..100),
     ) {
-        let mut world = World::new(policy, per_user);
-        for step in &steps {
-            world.now = world.now + Duration::from_micros(1);
-            let (before, epoch, then) = (world.standings(), world.store().epoch(), world.now);
-            world.take(step);
-            world.check();
-            let was_good = |(was, is): &(_, _)| matches!(was, AccessStanding::Good { .. }) && was != is;
-            let fell = before.into_iter().zip(world.standings()).any(|pair| was_good(&pair));
-            if fell && then == world.now && !matches!(step, Step::Restart { .. }) {
-                prop_assert_ne!(epoch, world.store().epoch(), "what remembers the answer has not heard of {:?}", step);
-            }
-        }
-        world.present_everything();
+        happen(World::new(Place::Files(tempfile::tempdir().unwrap()), policy, per_user), &steps);
     }
+}
+
+/// `PORTCULLIS_MODEL_CASES` makes it longer.
+#[test]
+#[cfg_attr(not(have_redis), ignore = "redis-server is not on the PATH")]
+fn whatever_happens_the_store_on_an_engine_does_what_the_contract_says() {
+    let yards = redis::Yards::new();
+    let cases = std::env::var("PORTCULLIS_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48);
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let whatever = (policies(), select(vec![1, 3, 1000]), vec(step(), 1..100));
+    let ran = TestRunner::new(config).run(&whatever, |(policy, per_user, steps)| {
+        happen(World::new(Place::Engine(yards.next()), policy, per_user), &steps);
+        Ok(())
+    });
+    ran.unwrap();
+}
+
+fn happen(mut world: World, steps: &[Step]) {
+    for step in steps {
+        world.now = world.now + Duration::from_micros(1);
+        let (before, epoch, then) = (world.standings(), world.store().epoch(), world.now);
+        world.take(step);
+        world.check();
+        let was_good = |(was, is): &(_, _)| matches!(was, AccessStanding::Good { .. }) && was != is;
+        let fell = before.into_iter().zip(world.standings()).any(|pair| was_good(&pair));
+        if fell && then == world.now && !matches!(step, Step::Restart { .. }) {
+            assert_ne!(epoch, world.store().epoch(), "what remembers the answer has not heard of {step:?}");
+        }
+    }
+    world.present_everything();
 }

@@ -6,7 +6,7 @@
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -17,6 +17,8 @@ use super::storm::Storm;
 
 pub const PASSWORD: &str = "wonderland";
 const TOKEN: &str = "/3rdparty/v1/auth/token";
+/// With an engine that has to be found again.
+const PATIENCE: Duration = Duration::from_secs(10);
 const SESSIONS: &str = "/3rdparty/v1/auth/sessions";
 
 pub fn name(number: usize) -> String {
@@ -57,6 +59,8 @@ pub struct Client {
     retry_window: bool,
     /// A replay is answered 401 also where the end that follows from it cannot be written.
     outages: bool,
+    /// What one gate knows comes to the others within a second; what may be a race to them is none after two.
+    shared: bool,
 }
 
 impl Client {
@@ -72,6 +76,7 @@ impl Client {
             rotations: 0,
             retry_window: storm.retry_window,
             outages: storm.outages,
+            shared: storm.shared,
         }
     }
 
@@ -96,18 +101,23 @@ impl Client {
     pub fn examine(&mut self, gate: SocketAddr) -> usize {
         let ended = std::mem::take(&mut self.ended);
         for pair in &ended {
+            self.expect(self.within_a_second(|| lists(gate, pair) == 401), "an ended session lives again");
             self.expect(refused(gate, pair), "an ended session lives again");
         }
-        let all = ask(gate, &call(gate, "GET", SESSIONS).basic(&name(self.number), PASSWORD)).unwrap().json();
         let at_most = self.strays + usize::from(self.pair.is_some());
-        self.expect(all.as_array().unwrap().len() <= at_most, "a session that was refused or has ended is listed");
+        let listed = || {
+            let all = ask(gate, &call(gate, "GET", SESSIONS).basic(&name(self.number), PASSWORD)).unwrap().json();
+            all.as_array().unwrap().len()
+        };
+        let few = self.within_a_second(|| listed() <= at_most);
+        self.expect(few, "a session that was refused or has ended is listed");
         let Some(pair) = self.pair.clone() else { return ended.len() };
         match self.doubt.take() {
             None => {
                 self.expect(lists(gate, &pair) == 200, "an acknowledged session is gone");
                 if let Some(consumed) = self.consumed.take_if(|_| self.chance.below(4) == 0) {
-                    let replayed = ask(gate, &refresh(gate, &consumed)).unwrap();
-                    self.expect_replay(&replayed, &pair, gate);
+                    let replayed = self.ask_until_told(gate, &refresh(gate, &consumed));
+                    self.expect_replay(&replayed, &consumed, &pair, gate);
                 } else {
                     self.must_refresh(gate);
                 }
@@ -117,20 +127,24 @@ impl Client {
                 self.must_refresh(gate);
             }
             Some(Doubt::Refresh) => {
-                let answer = ask(gate, &refresh(gate, &pair.refresh)).unwrap();
+                let answer = self.ask_until_told(gate, &refresh(gate, &pair.refresh));
                 match answer.status {
                     200 => self.take(&answer, Some(pair.refresh)),
                     status => {
                         self.expect(status == 401 && !self.retry_window, "a lost answer logs out");
-                        self.expect(refused(gate, &pair), "a replay does not end its session");
+                        self.expect(self.ends(gate, &pair.refresh, &pair), "a replay does not end its session");
                         self.forget();
                     }
                 }
             }
             // Done or not done, but not half done.
             Some(Doubt::Revocation | Doubt::Replay) => {
-                let listed = lists(gate, &pair);
-                let both = (listed, ask(gate, &refresh(gate, &pair.refresh)).unwrap().status);
+                let mut listed = lists(gate, &pair);
+                let refreshed = self.ask_until_told(gate, &refresh(gate, &pair.refresh)).status;
+                if refreshed == 401 && self.within_a_second(|| lists(gate, &pair) == 401) {
+                    listed = 401;
+                }
+                let both = (listed, refreshed);
                 self.expect(both == (200, 200) || both == (401, 401), &format!("half an end: {both:?}"));
                 self.strays += usize::from(listed == 200);
                 self.forget();
@@ -142,14 +156,14 @@ impl Client {
     /// A consumed token is refused and ends its session, unless a window allows it to be repeated: then its successor
     /// comes again, and no other.
     #[track_caller]
-    fn expect_replay(&mut self, replayed: &Answer, pair: &Pair, gate: SocketAddr) {
+    fn expect_replay(&mut self, replayed: &Answer, consumed: &str, pair: &Pair, gate: SocketAddr) {
         if self.retry_window {
             self.expect(replayed.status == 200, "the window is not kept");
             self.expect(replayed.field("refresh_token") == pair.refresh, "a second successor");
             self.must_refresh(gate);
         } else {
             self.expect(replayed.status == 401, "a consumed token is accepted");
-            self.expect(refused(gate, pair), "a replay does not end its session");
+            self.expect(self.ends(gate, consumed, pair), "a replay does not end its session");
             self.forget();
         }
     }
@@ -182,7 +196,11 @@ impl Client {
 
     #[track_caller]
     fn must_refresh(&mut self, gate: SocketAddr) {
-        let acknowledged = self.refresh(gate);
+        let start = Instant::now();
+        let mut acknowledged = self.refresh(gate);
+        while self.shared && acknowledged == Some(false) && start.elapsed() < PATIENCE {
+            acknowledged = self.refresh(gate);
+        }
         self.expect(acknowledged == Some(true), "a refresh is not answered, or with 503");
     }
 
@@ -191,6 +209,10 @@ impl Client {
         self.doubt = Some(Doubt::Revocation);
         let call = call(gate, "DELETE", &format!("{TOKEN}/{}", pair.id)).basic(&name(self.number), PASSWORD);
         let answer = ask(gate, &call)?;
+        // A gate that has not heard of a session yet cannot end it.
+        if answer.status == 503 && self.shared {
+            return Some(false);
+        }
         if answer.status == 503 {
             let call = list(gate, &pair);
             self.expect(ask(gate, &call)?.status == 401, "a revocation that was not written does not hold");
@@ -216,7 +238,7 @@ impl Client {
             503 => self.doubt = None,
             status => {
                 self.expect(status == 401, &format!("a replay: {status}"));
-                match self.outages {
+                match self.outages || self.shared {
                     true => self.strays += 1,
                     false => self.ended.push(pair),
                 }
@@ -224,6 +246,38 @@ impl Client {
             }
         }
         Some(answer.status != 503)
+    }
+
+    /// Asks again what is answered 503, on an engine that is only just back.
+    fn ask_until_told(&self, gate: SocketAddr, call: &Call) -> Answer {
+        let start = Instant::now();
+        loop {
+            let answer = ask(gate, call).unwrap();
+            if answer.status != 503 || !self.shared || start.elapsed() > PATIENCE {
+                return answer;
+            }
+        }
+    }
+
+    /// Whether presenting `consumed` ends the session of `pair`, at the latest when it can be no race any more.
+    fn ends(&self, gate: SocketAddr, consumed: &str, pair: &Pair) -> bool {
+        let start = Instant::now();
+        while self.shared && lists(gate, pair) != 401 && start.elapsed() < PATIENCE {
+            let status = self.ask_until_told(gate, &refresh(gate, consumed)).status;
+            self.expect(status == 401, &format!("a consumed token: {status}"));
+        }
+        refused(gate, pair)
+    }
+
+    fn within_a_second(&self, mut holds: impl FnMut() -> bool) -> bool {
+        let start = Instant::now();
+        loop {
+            match holds() {
+                true => return true,
+                false if !self.shared || start.elapsed() > Duration::from_secs(1) => return false,
+                false => {}
+            }
+        }
     }
 
     fn take(&mut self, answer: &Answer, consumed: Option<String>) {

@@ -7,6 +7,7 @@
 
 mod chance;
 mod client;
+mod shared;
 mod storm;
 
 use storm::{Storm, survives};

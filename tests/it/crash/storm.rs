@@ -13,7 +13,7 @@ use crate::support::{Gate, Start, Upstream, user};
 use super::chance::Chance;
 use super::client::{self, Client};
 
-const CLIENTS: usize = 24;
+pub const CLIENTS: usize = 24;
 const CROWD: &str = "crowd";
 
 /// What kind of storm it is.
@@ -29,15 +29,27 @@ pub struct Storm {
     pub starts: usize,
     /// The disk refuses now and then, while the gate runs.
     pub outages: bool,
+    /// The sessions are on an engine, and several gates are asked.
+    pub shared: bool,
 }
 
 impl Storm {
     pub fn named(name: &'static str) -> Self {
-        Self { name, settings: &[], retry_window: false, crowd: 0, during_snapshots: false, starts: 0, outages: false }
+        Self {
+            name,
+            settings: &[],
+            retry_window: false,
+            crowd: 0,
+            during_snapshots: false,
+            starts: 0,
+            outages: false,
+            shared: false,
+        }
     }
 
-    fn gate(&self, upstream: &Upstream) -> Gate {
-        let mut start = Start::before(upstream.address).set("log.access", "refused");
+    /// What all its gates are told.
+    pub fn set(&self, start: Start) -> Start {
+        let mut start = start.set("log.access", "refused");
         for name in (0..CLIENTS).map(client::name).chain([CROWD.into()]) {
             start = start.users(&user(&name, client::PASSWORD, &["all:any"], ""));
         }
@@ -45,16 +57,16 @@ impl Storm {
             start = start.set("token.retry_window", "5m");
         }
         start = start.set("limits.max_sessions_per_user", "1000");
-        self.settings.iter().fold(start, |start, (key, value)| start.set(key, value)).start()
+        self.settings.iter().fold(start, |start, (key, value)| start.set(key, value))
     }
 }
 
 /// How often to kill in each storm; `make crash-test` sets more.
-fn kills() -> usize {
+pub fn kills() -> usize {
     std::env::var("PORTCULLIS_CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(4)
 }
 
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let seed = std::env::var("PORTCULLIS_CRASH_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) << 20 | 0x5eed);
     println!("PORTCULLIS_CRASH_SEED={seed}");
@@ -65,7 +77,7 @@ fn seed() -> u64 {
 pub fn survives(storm: &Storm) {
     let (upstream, mut chance) = (Upstream::start(), Chance::new(seed()));
     let mut clients: Vec<_> = (0..CLIENTS).map(|number| Client::new(number, chance.below(usize::MAX), storm)).collect();
-    let mut gate = storm.gate(&upstream);
+    let mut gate = storm.set(Start::before(upstream.address)).start();
     for _ in 0..storm.crowd {
         gate.sign_in(CROWD, client::PASSWORD, &["messages:list"]);
     }

@@ -231,6 +231,10 @@ impl Gate {
         self.child.wait().unwrap();
     }
 
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
         assert!(status.success());
@@ -259,6 +263,12 @@ impl Gate {
     /// A setting for the next start.
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.settings.push((key.into(), value.into()));
+        self
+    }
+
+    /// A setting that is not there at the next start.
+    pub fn without_setting(mut self, key: &str) -> Self {
+        self.settings.retain(|(known, _)| known != key);
         self
     }
 

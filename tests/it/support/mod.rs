@@ -1,6 +1,7 @@
 //! Actors and verbs: an upstream, a gate before it, requests through it.
 
 pub mod dialect;
+mod engine;
 pub mod forge;
 mod gate;
 mod h2;
@@ -12,6 +13,7 @@ mod workers;
 
 pub use self::h2::{exchange_h2, exchange_h2_over};
 pub use dialect::{Dialect, Tokens};
+pub use engine::Engine;
 pub use gate::{Gate, Start, user};
 pub use request::{Answer, Call, Connection, exchange};
 pub use run::{Ended, Run};
