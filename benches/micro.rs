@@ -58,6 +58,7 @@ fn header_hygiene(bencher: Bencher<'_, '_>, client: &str) {
         authorization: &Authorization::Remove,
         origin: &origin,
         forwarded: None,
+        trace: None,
         own_cookie: None,
         request_id: &request_id,
     };

@@ -5,7 +5,10 @@
 //! Does not know: HTTP.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+
+use serde::Serialize;
 
 /// Where a gate is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,13 +39,34 @@ pub type Note = Box<dyn Fn() -> Option<String> + Send + Sync>;
 pub struct Status {
     stage: Mutex<Stage>,
     checks: OnceLock<Vec<Check>>,
+    /// The operator wants no more requests to be sent here, until further notice.
+    drained: AtomicBool,
 }
 
-/// How a gate stands, and a line for each check.
-#[derive(Debug, PartialEq, Eq)]
+/// How a gate stands, and what each check says.
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Readiness {
     pub(super) ready: bool,
-    pub(super) lines: String,
+    pub(super) checks: Vec<Finding>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    name: &'static str,
+    state: State,
+    /// What is wrong, or what else there is to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    /// Something is wrong that a gate can do without.
+    Troubled,
+    Failed,
+    Excluded,
 }
 
 impl Status {
@@ -53,6 +77,12 @@ impl Status {
     /// Hands in what is looked at from now on. Only the first call counts.
     pub fn look_at(&self, checks: Vec<Check>) {
         let _ = self.checks.set(checks);
+    }
+
+    /// Takes the gate out of rotation, or puts it back: while it is out it is not ready, and serves whoever comes all the
+    /// same. Returns whether that has changed anything.
+    pub fn drain(&self, drained: bool) -> bool {
+        self.drained.swap(drained, Ordering::Relaxed) != drained
     }
 
     /// Whether a gate is, with all its checks.
@@ -66,28 +96,44 @@ impl Status {
         let not_serving = match stage {
             Stage::Starting => Some("starting"),
             Stage::Waiting => Some("another portcullis uses the data directory: waiting for it to end"),
-            Stage::Serving => None,
             Stage::Draining => Some("draining"),
+            Stage::Serving if self.drained.load(Ordering::Relaxed) => Some("taken out of rotation by the operator"),
+            Stage::Serving => None,
         };
         let checks = self.checks.get().into_iter().flatten().map(|check| {
-            let note = check.note.as_ref().and_then(|note| note()).map(|note| format!(": {note}"));
-            (check.name, check.dispensable, (check.trouble)(), note.unwrap_or_default())
+            let note = check.note.as_ref().and_then(|note| note());
+            (check.name, check.dispensable, (check.trouble)(), note)
         });
-        let (mut ready, mut lines) = (true, String::new());
-        let serving = ("serving", false, not_serving.map(str::to_owned), String::new());
-        for (name, dispensable, trouble, note) in [serving].into_iter().chain(checks) {
+        let serving = ("serving", false, not_serving.map(str::to_owned), None);
+        let finding = |(name, dispensable, trouble, note): (_, bool, Option<String>, _)| {
+            let (state, text) = match trouble {
+                _ if excluded.contains(&name) => (State::Excluded, None),
+                None => (State::Ok, note),
+                Some(trouble) if dispensable => (State::Troubled, Some(trouble)),
+                Some(trouble) => (State::Failed, Some(trouble)),
+            };
+            Finding { name, state, text }
+        };
+        let checks: Vec<_> = [serving].into_iter().chain(checks).map(finding).collect();
+        Readiness { ready: checks.iter().all(|finding| finding.state != State::Failed), checks }
+    }
+}
+
+impl Readiness {
+    /// A line for each check.
+    pub(super) fn lines(&self) -> String {
+        let mut lines = String::new();
+        for Finding { name, state, text } in &self.checks {
+            let text = text.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
             // Writing to a text cannot fail.
-            let _ = match trouble {
-                _ if excluded.contains(&name) => writeln!(lines, "[+]{name} excluded: ok"),
-                None => writeln!(lines, "[+]{name} ok{note}"),
-                Some(trouble) if dispensable => writeln!(lines, "[~]{name} troubled: {trouble}"),
-                Some(trouble) => {
-                    ready = false;
-                    writeln!(lines, "[-]{name} failed: {trouble}")
-                }
+            let _ = match state {
+                State::Excluded => writeln!(lines, "[+]{name} excluded: ok"),
+                State::Ok => writeln!(lines, "[+]{name} ok{text}"),
+                State::Troubled => writeln!(lines, "[~]{name} troubled{text}"),
+                State::Failed => writeln!(lines, "[-]{name} failed{text}"),
             };
         }
-        Readiness { ready, lines }
+        lines
     }
 }
 
@@ -97,7 +143,8 @@ mod tests {
 
     #[track_caller]
     fn check(status: &Status, excluded: &[&str], ready: bool, lines: &str) {
-        assert_eq!(status.readiness(excluded), Readiness { ready, lines: lines.into() });
+        let readiness = status.readiness(excluded);
+        assert_eq!((readiness.ready, &*readiness.lines()), (ready, lines));
     }
 
     #[test]
@@ -108,6 +155,16 @@ mod tests {
         check(&status, &[], true, "[+]serving ok\n");
         status.enter(Stage::Draining);
         check(&status, &[], false, "[-]serving failed: draining\n");
+    }
+
+    #[test]
+    fn an_operator_takes_it_out_of_rotation_and_puts_it_back() {
+        let status = Status::default();
+        status.enter(Stage::Serving);
+        assert!(status.drain(true) && !status.drain(true));
+        check(&status, &[], false, "[-]serving failed: taken out of rotation by the operator\n");
+        assert!(status.drain(false));
+        check(&status, &[], true, "[+]serving ok\n");
     }
 
     #[test]

@@ -7,10 +7,12 @@
 mod audit_paths;
 pub mod demo;
 mod dev_cert;
+mod explain;
 mod hash_password;
 mod health;
 mod keygen;
 mod keys;
+mod operator;
 mod serve;
 mod stop;
 mod store;
@@ -45,6 +47,10 @@ First steps:
 
 While it runs:
   portcullis health                                        is it ready? For probes in containers without a shell
+  portcullis status                                        all of it at a glance: store, keys, certificates, upstream
+  portcullis sessions --user anna                          where is she signed in?
+  portcullis revoke --user anna                            sign her out everywhere, at once
+  portcullis explain --path /a/path --token-file token     would it pass, and why not?
   portcullis keys rotate                                   sign with a new key; tokens of the old one stay valid
 
 When something is wrong with the files:
@@ -131,6 +137,9 @@ enum Verb {
     /// Make an authority and a certificate for trying TLS out
     #[command(after_help = EXIT_CODES)]
     DevCert(dev_cert::DevCertArgs),
+    /// Tell what the gate makes of a token or a request: which rule, which clause, and the reason that answer and log have
+    #[command(after_help = format!("{}\n\n{EXIT_CODES} {}", explain::MANUAL, explain::FURTHER_CODES))]
+    Explain(explain::ExplainArgs),
     /// Make the password_hash of a user: reads the password from the terminal or standard input
     #[command(after_help = EXIT_CODES)]
     HashPassword,
@@ -143,6 +152,15 @@ enum Verb {
     /// List, add, rotate and retire the keys that sign tokens, also beside a running gate
     #[command(subcommand)]
     Keys(keys::KeysVerb),
+    /// End sessions of a running gate: of a user, one of them, or all
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", operator::REVOKE))]
+    Revoke(operator::RevokeArgs),
+    /// Ask a running gate who is signed in
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", operator::SESSIONS))]
+    Sessions(operator::SessionsArgs),
+    /// Ask a running gate how it is: ready or why not, store, keys, certificates, upstream
+    #[command(after_help = format!("{} {EXIT_CODES}", operator::STATUS))]
+    Status(operator::StatusArgs),
     /// Tell the gate of this container to end (a hook for Kubernetes)
     #[command(after_help = EXIT_CODES)]
     Stop(stop::StopArgs),
@@ -170,10 +188,14 @@ pub fn main() -> ExitCode {
         }),
         Some(Verb::Demo(args)) => outcome(demo::run(args)),
         Some(Verb::DevCert(args)) => outcome(dev_cert::run(args)),
+        Some(Verb::Explain(args)) => explain::run(&args),
         Some(Verb::HashPassword) => outcome(hash_password::run()),
         Some(Verb::Keygen(args)) => outcome(keygen::run(args)),
         Some(Verb::Health(args)) => health::run(args),
         Some(Verb::Keys(verb)) => keys::run(verb),
+        Some(Verb::Revoke(args)) => operator::revoke(&args),
+        Some(Verb::Sessions(args)) => operator::sessions(&args),
+        Some(Verb::Status(args)) => operator::status(&args),
         Some(Verb::Stop(args)) => stop::run(&args),
         Some(Verb::Store(verb)) => store::run(verb),
     }

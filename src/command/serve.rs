@@ -49,7 +49,7 @@ fn serve(config: &Config, log: &Log) -> Result<(), ServeError> {
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     outlive_file_size_limit(&runtime)?;
-    let prepared = run::prepare(config)?;
+    let prepared = run::prepare(config, Some(log.levels().clone()))?;
     // Before the first connection, or a signal would cut it. Not before the data directory is ours: who waits for that
     // has nothing to bring in order and ends by the signal itself.
     let signals = {
@@ -88,7 +88,7 @@ pub(super) fn check(config: Config) -> ExitCode {
     }
 }
 
-fn not_started(error: &StartError) -> ExitCode {
+pub(super) fn not_started(error: &StartError) -> ExitCode {
     failed(error, error.is_configuration())
 }
 

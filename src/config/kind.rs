@@ -167,9 +167,20 @@ impl Reader {
             |_: &Secret| quote(PLACEHOLDER),
             |value, _| check_secret(shape::text(value)?.into_bytes()),
         );
+        let read = self.secret_file(&in_file);
+        self.contradiction_if(
+            written.is_some() && read.is_some(),
+            &[&in_file, key],
+            format!("{key} is given as well: leave one of them out"),
+        );
+        written.or(read)
+    }
+
+    /// The secret in the file that `key` names, without that file's last line break.
+    pub(super) fn secret_file(&mut self, key: &str) -> Option<Secret> {
         let mut read = None;
         self.optional(
-            &in_file,
+            key,
             |path: &PathBuf| quote(&path.to_string_lossy()),
             |value, loose| {
                 let path = read_path(value, loose)?;
@@ -177,12 +188,7 @@ impl Reader {
                 Ok(path)
             },
         );
-        self.contradiction_if(
-            written.is_some() && read.is_some(),
-            &[&in_file, key],
-            format!("{key} is given as well: leave one of them out"),
-        );
-        written.or(read)
+        read
     }
 }
 

@@ -57,7 +57,7 @@ pub use self::profiles::{FormProfile, OauthProfile, Profiles, SmsgateProfile};
 pub use self::route::{Demand, RouteRule};
 pub use self::routes::{BasicAuth, DeviceRegistration, Errors, Preset, Routes, Unmatched};
 pub use self::secret::Secret;
-pub use self::server::Server;
+pub use self::server::{Server, Tracing};
 pub use self::store::{Fsync, RecordAddresses, Redis, RedisServer, Store, StoreKind};
 pub use self::tls::{CertificateFiles, ClientAuth, Tls, TlsVersion, UnknownNames};
 pub use self::token::{KeySource, Lifetimes, Token, TokenType};

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use http::Method;
 
 use super::kind::Choice;
+use super::log::AccessLog;
 use super::mistake::quoted;
 use super::path;
 use super::reader::Reader;
@@ -29,6 +30,8 @@ pub struct RouteRule {
     pub credentials: Option<Credentials>,
     /// By what a repetition is known.
     pub once: Vec<OnceBy>,
+    /// In place of `log.access`.
+    pub log: Option<AccessLog>,
 }
 
 /// What a rule demands of a request.
@@ -88,6 +91,7 @@ impl RouteRule {
         let credentials = r.optional_choice(&key("credentials"));
         let once = r.optional_list(&key("once"), |text| once_by(text).map(|_| text.to_owned())).unwrap_or_default();
         let once = once.iter().filter_map(|text| once_by(text).ok()).collect();
+        let log = r.optional_choice(&key("log"));
         let table = format!("route.{n}");
         let keys = [key("path"), key("methods"), key("scope"), key("role"), key("access")];
         let [of_path, of_methods, of_scope, of_role, of_access] = keys.each_ref().map(String::as_str);
@@ -112,7 +116,7 @@ impl RouteRule {
         let open = matches!(demand, Demand::Public | Demand::Passthrough);
         let text = "has no meaning where nobody is asked who they are";
         r.contradiction_if(open && credentials.is_some(), &[&key("credentials"), of_access], text);
-        Some(Self { path: path?, methods, certificate, demand, credentials, once })
+        Some(Self { path: path?, methods, certificate, demand, credentials, once, log })
     }
 
     /// Whether both rules, if their paths match, match some request equally well.

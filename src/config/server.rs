@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::kind::TEN_YEARS;
+use super::kind::{Choice, TEN_YEARS};
 use super::mistake::quoted;
 use super::reader::Reader;
 
@@ -20,8 +20,24 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether these name the client in a preamble to each connection.
     pub proxy_protocol: bool,
+    pub trace: Tracing,
     /// How long requests in flight may take to end at shutdown.
     pub drain_timeout: Duration,
+}
+
+/// What is done about traces (W3C Trace Context).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracing {
+    Off,
+    /// Those that clients begin go on.
+    Continue,
+    /// And what nobody has begun begins here.
+    Start,
+}
+
+impl Choice for Tracing {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("off", Self::Off), ("continue", Self::Continue), ("start", Self::Start)];
 }
 
 impl Server {
@@ -30,6 +46,7 @@ impl Server {
             listen: r.parsed("server.listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address),
             trusted_proxies: r.list("server.trusted_proxies", network),
             proxy_protocol: r.flag("server.proxy_protocol", false),
+            trace: r.choice("server.trace", Tracing::Continue),
             drain_timeout: r.duration("server.drain_timeout", Duration::from_secs(30), Duration::ZERO..=TEN_YEARS),
         };
         r.contradiction_if(

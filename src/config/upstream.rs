@@ -322,6 +322,7 @@ mod tests {
             listen: listen.parse().unwrap(),
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
+            trace: super::super::server::Tracing::Off,
             drain_timeout: Duration::ZERO,
         };
         assert_eq!(origin(url).unwrap().is_ours(&server), expected, "{url} behind {listen}");

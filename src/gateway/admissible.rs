@@ -6,7 +6,6 @@
 
 use http::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Request, Version};
-use hyper::body::Incoming;
 use hyper::ext::Protocol;
 
 use crate::upstream::WEBSOCKET;
@@ -17,7 +16,7 @@ use super::{Bounds, Refusal};
 ///
 /// # Errors
 /// The refusal to answer with.
-pub(super) fn admissible(request: &mut Request<Incoming>, bounds: &Bounds) -> Result<(), Refusal> {
+pub(super) fn admissible<B>(request: &mut Request<B>, bounds: &Bounds) -> Result<(), Refusal> {
     // It is judged, and answered upstream, as the GET that it would be in HTTP/1.1 (RFC 8441 section 5).
     if bounds.extended_connect && asks_for_websocket(request) {
         *request.method_mut() = Method::GET;
@@ -51,14 +50,14 @@ pub(super) fn admissible(request: &mut Request<Incoming>, bounds: &Bounds) -> Re
 }
 
 /// An extended CONNECT of HTTP/2; hyper takes the protocol of no other request.
-fn asks_for_websocket(request: &Request<Incoming>) -> bool {
+fn asks_for_websocket<B>(request: &Request<B>) -> bool {
     *request.method() == Method::CONNECT
         && request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == WEBSOCKET)
 }
 
 /// The one host of a request. The authority of an absolute target wins over the header (RFC 9112 section 3.2.2); in
 /// HTTP/2 both must agree (RFC 9113 section 8.3.1); HTTP/1.0 allows none. `None`: the field stands as it is.
-fn one_host(request: &Request<Incoming>) -> Result<Option<HeaderValue>, Refusal> {
+fn one_host<B>(request: &Request<B>) -> Result<Option<HeaderValue>, Refusal> {
     let mut fields = request.headers().get_all(HOST).iter();
     let field = fields.next();
     if fields.next().is_some() {

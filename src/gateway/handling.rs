@@ -6,6 +6,7 @@
 
 use http::header::HeaderValue;
 
+use super::AccessLog;
 use super::once::OnceBy;
 
 /// What the upstream gets to know the caller by, besides the identity headers.
@@ -27,4 +28,6 @@ pub struct Handling {
     pub credentials: Option<Handing>,
     /// By what a repetition is known; nothing lets repetitions through.
     pub once: Vec<OnceBy>,
+    /// Which requests leave a line; `None`: as everywhere.
+    pub log: Option<AccessLog>,
 }

@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use crate::tls::ClientCertificate;
 use crate::token::{Thumbprint, Timestamp};
 use crate::upstream::headers::{Identity, X_PORTCULLIS, X_PORTCULLIS_VISITOR};
-use crate::upstream::{Answer, Permit, Upstream, UpstreamError};
+use crate::upstream::{Answer, Marks, Permit, Trace, Upstream, UpstreamError};
 
 use super::{Charter, Peer, Refusal};
 
@@ -94,6 +94,7 @@ pub(super) async fn hand_over(
     primary: &Upstream,
     request: Box<Request<Incoming>>,
     note: &Note,
+    trace: Option<&Trace>,
     peer: &Peer,
     now: Timestamp,
 ) -> Result<Response<Answer>, Refusal> {
@@ -101,7 +102,8 @@ pub(super) async fn hand_over(
     let written = charter.handover.write(note, method, uri, request.headers(), now).ok_or(Refusal::AmbiguousPath)?;
     let target = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     let permit = Permit::HandedOver(Identity::handed_over(&written));
-    let answer = primary.forward(request, target, &permit, &peer.origin, None, &note.request_id).await;
+    let marks = Marks { request_id: &note.request_id, trace };
+    let answer = primary.forward(request, target, &permit, &peer.origin, None, marks).await;
     let mut answer = answer.map_err(|error| match error {
         UpstreamError::Upload(_) | UpstreamError::UploadTimeout => Refusal::Upstream(error),
         error => Refusal::Primary(error),

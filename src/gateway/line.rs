@@ -10,23 +10,30 @@ use std::net::IpAddr;
 
 use http::header::HeaderValue;
 use http::{Method, StatusCode, Uri};
+use tracing::field::display;
 use tracing::info;
 
+use crate::upstream::Trace;
+
 /// What a line tells of a request.
-pub(super) struct Line {
+pub(super) struct Line<'a> {
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) peer: IpAddr,
+    pub(super) client: Option<IpAddr>,
     pub(super) status: StatusCode,
+    pub(super) trace: Option<&'a Trace>,
 }
 
-impl Line {
+impl Line<'_> {
     pub(super) fn write(self, reason: &str, request_id: &HeaderValue) {
-        let Self { method, uri, peer, status } = self;
+        let Self { method, uri, peer, client, status, trace } = self;
+        let (client, trace_id) = (client.filter(|client| *client != peer).map(display), trace.map(Trace::id));
         let request_id = request_id.to_str().unwrap_or_default();
         info!(
             target: "portcullis::access",
-            request_id, %method, path = &*without_tokens(uri.path()), status = status.as_u16(), reason, %peer, "request"
+            request_id, %method, path = &*without_tokens(uri.path()), status = status.as_u16(), reason, %peer,
+            client, trace_id, "request"
         );
     }
 }
@@ -42,19 +49,20 @@ fn without_tokens(path: &str) -> Cow<'_, str> {
 }
 
 /// Ids of requests: unique in this process and unlikely to be met in another. Not secrets.
-pub(super) struct RequestIds {
+pub struct RequestIds {
     next: Cell<u64>,
 }
 
 impl RequestIds {
-    pub(super) fn new() -> Self {
+    /// Beginning anywhere.
+    pub fn begun() -> Self {
         let mut seed = [0; 8];
         // Without randomness ids start at zero: they are for finding log lines, nothing depends on them.
         let _ = aws_lc_rs::rand::fill(&mut seed);
         Self { next: Cell::new(u64::from_ne_bytes(seed)) }
     }
 
-    pub(super) fn next(&self) -> HeaderValue {
+    pub fn next(&self) -> HeaderValue {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let id = self.next.get();
         self.next.set(id.wrapping_add(1));

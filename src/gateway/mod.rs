@@ -11,6 +11,7 @@ mod body;
 mod certified;
 mod cors;
 mod endpoint;
+mod explain;
 mod foresight;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -42,19 +43,23 @@ use crate::account::Accounts;
 use crate::clock::Clock;
 use crate::issuer::Issuers;
 use crate::keys::Keys;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RuleNumber};
 use crate::profile::Sessions;
 use crate::store::Store;
 use crate::token::{Policy, Sealing};
+use crate::upstream::Tracing;
 
 use endpoint::Endpoint;
+use mapping::strip_prefix_loosely;
 
 pub use certified::Certified;
 pub use cors::Cors;
 pub use endpoint::{Endpoints, FormPaths, KEYS, OauthPaths};
+pub use explain::{Explanation, Question, explain};
 pub use foresight::Foresight;
 pub use handling::{Handing, Handling};
 pub use handover::Handover;
+pub use line::RequestIds;
 pub use mapping::Mapping;
 pub use once::{Once, OnceBy, OncePolicy, Outcome};
 pub use preset::{FURTHER_SCOPES, smsgate as smsgate_rules};
@@ -119,10 +124,33 @@ pub struct Charter {
     /// Between gates that share their keys: who asks for what one hands over to another.
     pub handover: Handover,
     pub access_log: AccessLog,
+    pub tracing: Tracing,
     pub metrics: Arc<Metrics>,
 }
 
+/// Where a request with a canonical path goes.
+enum Way<'a> {
+    /// To us.
+    Endpoint(Endpoint<'a>),
+    /// Nowhere: there the upstream has token endpoints of its own.
+    Withheld,
+    /// To the upstream, if this is met.
+    Route(&'a Demand, &'a Handling, RuleNumber),
+}
+
 impl Charter {
+    /// The way of a request: `own_path` is what of its path follows the realm's prefix.
+    fn way<'a>(&'a self, method: &http::Method, path: &'a str, own_path: &'a str) -> Way<'a> {
+        if let Some(endpoint) = self.endpoint(method, path, own_path) {
+            return Way::Endpoint(endpoint);
+        }
+        if self.upstream_auth_paths.iter().any(|theirs| strip_prefix_loosely(path, theirs).is_some()) {
+            return Way::Withheld;
+        }
+        let (demand, handling, number) = self.routes.find(method, path);
+        Way::Route(demand, handling, number)
+    }
+
     /// The endpoint of ours that a request is for: `own_path` is what of its path follows the realm's prefix.
     fn endpoint<'a>(&'a self, method: &http::Method, path: &'a str, own_path: &'a str) -> Option<Endpoint<'a>> {
         let in_realm = || self.endpoints.find(method, own_path).filter(|_| own_path.len() != path.len());

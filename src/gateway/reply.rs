@@ -28,6 +28,8 @@ struct RefusalBody<'a> {
     message: Option<&'a str>,
     error: &'static str,
     error_description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 pub(super) fn refused(wording: Wording, request_id: &HeaderValue) -> Response<Answer> {
@@ -38,8 +40,9 @@ pub(super) fn refused(wording: Wording, request_id: &HeaderValue) -> Response<An
         (wording.message.into_bytes(), "text/plain; charset=utf-8")
     } else {
         let sentence = &*wording.message;
-        let message = (wording.dress == Dress::Json).then_some(sentence);
-        let body = RefusalBody { message, error: wording.error, error_description: sentence };
+        let own = wording.dress == Dress::Json;
+        let (message, reason) = (own.then_some(sentence), wording.reason.filter(|_| own));
+        let body = RefusalBody { message, error: wording.error, error_description: sentence, reason };
         (serde_json::to_vec(&body).unwrap_or_default(), "application/json")
     };
     let mut response = own(wording.status, Answer::text(body), request_id);

@@ -4,6 +4,7 @@
 //! stands in the way. On the way of a request that passes, nothing is locked, formatted or copied that need not be.
 //! Does not know: how any step is done.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,17 +16,17 @@ use tracing::warn;
 use crate::metrics::{Decision, RuleNumber, Tally};
 use crate::observe::chain;
 use crate::token::Timestamp;
-use crate::upstream::{Answer, Terms, Upstream, UpstreamError};
+use crate::upstream::headers::X_REQUEST_ID;
+use crate::upstream::{Answer, Marks, Terms, Trace, Traces, Upstream, UpstreamError};
 
 use super::admissible::admissible;
 use super::handling::Handling;
 use super::handover::{self, Note};
 use super::judge::{By, Judge, Pass};
 use super::line::{Line, RequestIds};
-use super::mapping::strip_prefix_loosely;
 use super::once::Turn;
 use super::refusal::{Dress, Wording};
-use super::{AccessLog, Charter, Peer, Refusal, Visitor, cors, endpoint, own_credentials, path, reply, visitor};
+use super::{AccessLog, Charter, Peer, Refusal, Visitor, Way, cors, endpoint, own_credentials, path, reply, visitor};
 
 /// The gate, as one worker sees it.
 pub struct Gateway {
@@ -35,7 +36,18 @@ pub struct Gateway {
     /// On a gate that only follows another one: where our own endpoints are answered.
     primary: Option<Upstream>,
     request_ids: RequestIds,
+    traces: Traces,
     tally: Arc<Tally>,
+}
+
+/// What has become known of a request on its way, for the line about it.
+struct Noted {
+    request_id: HeaderValue,
+    rule: RuleNumber,
+    /// Whom trusted proxies name.
+    client: Option<IpAddr>,
+    /// What its rule says of lines.
+    log: Option<AccessLog>,
 }
 
 impl Gateway {
@@ -44,7 +56,8 @@ impl Gateway {
         let tally = charter.metrics.tally();
         let judge = Judge::new(Arc::clone(&charter), cache_entries, Arc::clone(&tally));
         let (upstream, primary) = (Upstream::new(upstream), primary.map(Upstream::new));
-        Self { charter, judge, upstream, primary, request_ids: RequestIds::new(), tally }
+        let traces = Traces::new(charter.tracing);
+        Self { charter, judge, upstream, primary, request_ids: RequestIds::begun(), traces, tally }
     }
 
     /// Lets go of what has been idle for too long and gives up what was waited for in vain. To be called now and then.
@@ -75,13 +88,14 @@ impl Gateway {
         peer: &Peer,
         arrived_at: Timestamp,
     ) -> Response<Answer> {
-        let mut request_id = self.request_ids.next();
+        let mut noted = Noted { request_id: self.request_ids.next(), rule: RuleNumber::NONE, client: None, log: None };
+        let trace = self.traces.of(request.headers());
         // Clones share the text: the request is changed and moved while its path is still looked at.
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let allowed = self.charter.cors.as_ref().map(|cors| cors.allowed(request.headers()));
         let grpc = reply::is_grpc(&request);
-        let mut rule = RuleNumber::NONE;
-        let mut answer = self.answer(request, &uri, peer, arrived_at, &mut request_id, &mut rule).await;
+        let mut answer = self.answer(request, &uri, peer, arrived_at, trace.as_ref(), &mut noted).await;
+        let Noted { request_id, rule, client, log } = noted;
         // To an extended CONNECT, any success says that a tunnel begins (RFC 9110 section 9.3.6).
         if method == Method::CONNECT
             && answer.as_ref().is_ok_and(|it| it.status().is_success() && !matches!(it.body(), Answer::Switched(_)))
@@ -103,7 +117,8 @@ impl Gateway {
                     && !clients_fault(error)
                 {
                     let request_id = request_id.to_str().unwrap_or_default();
-                    warn!(request_id, reason = refusal.reason(), error = chain(error), "upstream failed");
+                    let trace_id = trace.as_ref().map(Trace::id);
+                    warn!(request_id, trace_id, reason = refusal.reason(), error = chain(error), "upstream failed");
                 }
                 let mut wording = self.wording(&refusal, &uri);
                 // What happened, also where the answer has to be a success of HTTP.
@@ -130,11 +145,15 @@ impl Gateway {
             None => Decision::Forwarded,
         };
         self.tally.request(rule, decision, status);
-        let line = Line { method, uri, peer: peer.address, status };
-        match (self.charter.access_log, reason) {
+        let line = Line { method, uri, peer: peer.address, client, status, trace: trace.as_ref() };
+        match (log.unwrap_or(self.charter.access_log), reason) {
             (AccessLog::All, reason) => line.write(reason.unwrap_or("ok"), &request_id),
             (AccessLog::Refused, Some(reason)) => line.write(reason, &request_id),
             (AccessLog::Refused, None) | (AccessLog::Off, _) => {}
+        }
+        if decision == Decision::Forwarded {
+            // Moved and not cloned: the first clone of such a text allocates.
+            response.headers_mut().insert(X_REQUEST_ID, request_id);
         }
         response
     }
@@ -175,63 +194,57 @@ impl Gateway {
         uri: &Uri,
         peer: &Peer,
         arrived_at: Timestamp,
-        request_id: &mut HeaderValue,
-        rule: &mut RuleNumber,
+        trace: Option<&Trace>,
+        noted: &mut Noted,
     ) -> Result<Response<Answer>, Refusal> {
         let charter = &*self.charter;
         admissible(&mut request, &charter.bounds)?;
         let path = path::canonical(uri.path()).map_err(|_| Refusal::AmbiguousPath)?;
         if charter.cors.is_some() && cors::is_preflight(&request) {
-            *rule = RuleNumber::GATE;
-            return Ok(cors::preflight(request_id));
+            noted.rule = RuleNumber::GATE;
+            return Ok(cors::preflight(&noted.request_id));
         }
         let forwarded = peer.forwarded(request.headers());
         let address = visitor::client_address(peer, forwarded.as_ref(), &charter.trusted_proxies);
+        noted.client = Some(address);
         let (realm, own_path) = charter.realms.of(request.headers(), &path);
-        let certificate = peer.certificate.as_ref();
-        let secure = peer.is_secure();
+        let (certificate, secure) = (peer.certificate.as_ref(), peer.is_secure());
         let mut visitor = Visitor { address, realm, secure, certificate, arrived_at, now: arrived_at };
-        if let Some(endpoint) = charter.endpoint(request.method(), &path, own_path) {
-            *rule = RuleNumber::GATE;
-            let note = charter.handover.read(request.method(), uri, request.headers(), arrived_at);
-            // Boxed: what is rare must not make every request's future, which idle connections keep, as large as itself.
-            if let Some(primary) = self.primary.as_ref().filter(|_| !endpoint.is_public_knowledge()) {
-                if note.is_some() {
-                    return Err(Refusal::NoPrimary);
+        let (demand, handling, number) = match charter.way(request.method(), &path, own_path) {
+            Way::Endpoint(endpoint) => {
+                noted.rule = RuleNumber::GATE;
+                let note = charter.handover.read(request.method(), uri, request.headers(), arrived_at);
+                // Boxed: what is rare must not make every request's future, which idle connections keep, as large as itself.
+                if let Some(primary) = self.primary.as_ref().filter(|_| !endpoint.is_public_knowledge()) {
+                    if note.is_some() {
+                        return Err(Refusal::NoPrimary);
+                    }
+                    let certificate = certificate.cloned().map(Box::new);
+                    let note = Note { address, request_id: noted.request_id.clone(), certificate };
+                    let handed = handover::hand_over(charter, primary, request, &note, trace, peer, arrived_at);
+                    return Box::pin(handed).await;
                 }
-                let note =
-                    Note { address, request_id: request_id.clone(), certificate: certificate.cloned().map(Box::new) };
-                return Box::pin(handover::hand_over(charter, primary, request, &note, peer, arrived_at)).await;
+                if let Some(note) = &note {
+                    (visitor.address, noted.client) = (note.address, Some(note.address));
+                    // Whatever the replica itself shows is not its client's.
+                    visitor.certificate = note.certificate.as_deref();
+                    noted.request_id = note.request_id.clone();
+                }
+                let (forwarded, id) = (forwarded.as_ref(), &noted.request_id);
+                let answer = endpoint::answer(charter, &self.judge, request, endpoint, &visitor, forwarded, id);
+                return Box::pin(answer).await;
             }
-            if let Some(note) = &note {
-                // Whatever the replica itself shows is not its client's.
-                (visitor.address, visitor.certificate) = (note.address, note.certificate.as_deref());
-                *request_id = note.request_id.clone();
-            }
-            let forwarded = forwarded.as_ref();
-            return Box::pin(endpoint::answer(
-                charter,
-                &self.judge,
-                request,
-                endpoint,
-                &visitor,
-                forwarded,
-                request_id,
-            ))
-            .await;
-        }
-        if charter.upstream_auth_paths.iter().any(|theirs| strip_prefix_loosely(&path, theirs).is_some()) {
-            return Err(Refusal::NoEndpoint);
-        }
-        let (demand, handling, number) = charter.routes.find(request.method(), &path);
-        *rule = number;
+            Way::Withheld => return Err(Refusal::NoEndpoint),
+            Way::Route(demand, handling, number) => (demand, handling, number),
+        };
+        (noted.rule, noted.log) = (number, handling.log);
         let Pass { permit, by, sealed } = self.judge.admit((demand, handling), request.headers_mut(), &visitor).await?;
         let credentials = self.judge.guessable(&permit, request.headers(), &visitor)?;
         let turn = if handling.once.is_empty() { None } else { self.turn(handling, &request, &path, &by, &visitor)? };
         let target = charter.mapping.target(uri, path).map_err(|_| Refusal::AmbiguousPath)?;
         let sent = Instant::now();
-        let answer =
-            self.upstream.forward(request, target, &permit, &peer.origin, forwarded.as_ref(), request_id).await;
+        let marks = Marks { request_id: &noted.request_id, trace };
+        let answer = self.upstream.forward(request, target, &permit, &peer.origin, forwarded.as_ref(), marks).await;
         if let Some(turn) = turn {
             match &answer {
                 Ok(response) => turn.answered(response.status()),
@@ -243,7 +256,7 @@ impl Gateway {
         self.tally.upstream_answered(number, sent.elapsed());
         match &by {
             By::Token(admitted) if sealed && response.status() == StatusCode::UNAUTHORIZED => {
-                let refused = own_credentials::refused_by_upstream(charter, admitted, &visitor, request_id);
+                let refused = own_credentials::refused_by_upstream(charter, admitted, &visitor, &noted.request_id);
                 Box::pin(refused).await?;
             }
             By::User(_) => charter.sunset.mark(response.headers_mut()),

@@ -7,6 +7,7 @@
 //! Does not know: tokens, how a demand is met.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
@@ -33,6 +34,21 @@ pub enum Demand {
     Nobody,
     /// Cannot be met: no rule speaks of the path.
     Unmatched,
+}
+
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public => f.write_str("nothing (public)"),
+            Self::Passthrough => f.write_str("nothing (passthrough)"),
+            Self::Authenticated => f.write_str("any token"),
+            Self::Scope(scope) => write!(f, "scope {scope}"),
+            Self::Role(role) => write!(f, "role {role}"),
+            Self::Certified(certified, demand) => write!(f, "{demand}, and certificate {}", certified.pattern()),
+            Self::Nobody => f.write_str("not forwarded"),
+            Self::Unmatched => f.write_str("no rule, so refused"),
+        }
+    }
 }
 
 impl Demand {
@@ -69,7 +85,7 @@ impl Rule {
     }
 
     /// How the rule reads in numbers: its methods and its path.
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         let methods: Vec<_> = self.methods.iter().map(Method::as_str).collect();
         if methods.is_empty() { self.path.clone() } else { format!("{} {}", methods.join(","), self.path) }
     }
@@ -137,12 +153,20 @@ impl Routes {
 
     /// The same, what is done beyond it, and by what number such a request is counted.
     pub fn find(&self, method: &Method, path: &str) -> (&Demand, &Handling, RuleNumber) {
-        let trimmed = path.strip_suffix('/').unwrap_or(path);
-        let rest = trimmed.strip_prefix('/').filter(|rest| !rest.is_empty());
-        let found = self.root.find(rest, Search { method, path });
-        found.map_or((&self.unmatched, &self.unhandled, RuleNumber::UNMATCHED), |found| {
+        self.numbered(method, path).map_or((&self.unmatched, &self.unhandled, RuleNumber::UNMATCHED), |found| {
             (&found.rule.demand, &found.rule.handling, found.number)
         })
+    }
+
+    /// The rule that decides; `None`: no rule speaks of the path.
+    pub fn rule(&self, method: &Method, path: &str) -> Option<&Rule> {
+        self.numbered(method, path).map(|found| &found.rule)
+    }
+
+    fn numbered(&self, method: &Method, path: &str) -> Option<&Numbered> {
+        let trimmed = path.strip_suffix('/').unwrap_or(path);
+        let rest = trimmed.strip_prefix('/').filter(|rest| !rest.is_empty());
+        self.root.find(rest, Search { method, path })
     }
 
     /// The scopes that some rule demands.

@@ -86,6 +86,12 @@ impl Issuers {
         self.epoch.load(Ordering::Acquire)
     }
 
+    /// Whether a key is known by which this issuer's tokens could be verified; `None`: no such issuer is trusted.
+    pub fn knows(&self, issuer: &str, kid: &str) -> Option<bool> {
+        let found = self.list.iter().find(|known| known.trust.issuer == issuer)?;
+        Some(found.keys.load().kids().any(|known| known == kid))
+    }
+
     /// What is wrong now, for whoever looks after the gate.
     pub fn trouble(&self) -> Option<String> {
         let lines = self.list.iter().filter_map(|issuer| {

@@ -6,6 +6,7 @@
 
 mod escape;
 mod format;
+mod levels;
 mod spool;
 
 use std::error::Error;
@@ -16,14 +17,16 @@ use std::sync::Arc;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{EnvFilter, registry};
 
 use crate::clock;
 use crate::config::{self, LogFormat, LogLevel};
 
 use format::Form;
 use spool::Spool;
+
+pub use levels::{Levels, NotLevels};
 
 /// The target of what happens to sessions: kept whatever the level, as the trail must not break off because somebody
 /// wanted fewer lines.
@@ -42,7 +45,10 @@ pub enum LogError {
 /// The log of this process. Dropping it writes what is not yet written; what is logged after that may be lost.
 #[derive(Debug)]
 #[must_use = "the last lines are lost if nobody holds the log to the end"]
-pub struct Log(Arc<Spool>);
+pub struct Log {
+    spool: Arc<Spool>,
+    levels: Levels,
+}
 
 /// Starts logging for the process. `filter` (variable `PORTCULLIS_LOG`, as in `portcullis=debug`) overrides the level.
 ///
@@ -57,9 +63,12 @@ pub fn start(log: &config::Log, filter: Option<&str>) -> Result<Log, LogError> {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let audit = if log.audit { LevelFilter::INFO } else { LevelFilter::OFF };
-    // What is said of the trail itself stands behind, and wins.
-    let filter = filter.map(|filter| EnvFilter::try_new(format!("{AUDIT}={audit},{filter}"))).transpose()?;
-    let levels = levels(level, audit);
+    let levels = match filter {
+        // What is said of the trail itself stands behind, and wins.
+        Some(filter) => format!("{AUDIT}={audit},{filter}").parse()?,
+        None => without_filter(level, audit),
+    };
+    let levels = Levels::new(levels, audit);
     let terminal = io::stderr().is_terminal();
     let form = match log.format {
         LogFormat::Json => Form::Json,
@@ -69,23 +78,24 @@ pub fn start(log: &config::Log, filter: Option<&str>) -> Result<Log, LogError> {
     let lost = move |lines| format::lost(form, lines, clock::wall());
     let spool = Spool::start(io::stderr(), lost).map_err(LogError::Thread)?;
     let lines = Lines { form, spool: Arc::clone(&spool) };
-    match filter {
-        Some(filter) => registry().with(filter).with(lines).try_init()?,
-        None => registry().with(levels).with(lines).try_init()?,
-    }
+    registry().with(levels.clone()).with(lines).try_init()?;
     flush_before_a_panic(Arc::clone(&spool));
-    Ok(Log(spool))
+    Ok(Log { spool, levels })
 }
 
-/// Without a filter.
-fn levels(level: LevelFilter, audit: LevelFilter) -> Targets {
+fn without_filter(level: LevelFilter, audit: LevelFilter) -> Targets {
     Targets::new().with_default(level).with_target(AUDIT, audit)
 }
 
 impl Log {
     /// Waits until all that was logged is written, but not for ever.
     pub fn flush(&self) {
-        self.0.flush();
+        self.spool.flush();
+    }
+
+    /// What is kept, to be changed while the process runs.
+    pub fn levels(&self) -> &Levels {
+        &self.levels
     }
 }
 
@@ -139,7 +149,7 @@ mod tests {
     #[test]
     fn the_trail_does_not_depend_on_the_level_of_the_log() {
         for level in [LevelFilter::ERROR, LevelFilter::TRACE] {
-            let kept = |audit, target, level| levels(level, audit).would_enable(target, &Level::INFO);
+            let kept = |audit, target, level| without_filter(level, audit).would_enable(target, &Level::INFO);
             assert!(kept(LevelFilter::INFO, AUDIT, level));
             assert!(!kept(LevelFilter::OFF, AUDIT, level));
             assert_eq!(kept(LevelFilter::INFO, "portcullis::run", level), level == LevelFilter::TRACE);

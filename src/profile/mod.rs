@@ -29,6 +29,7 @@ use crate::token::{MintError, RotationRefusal, SealError, TokenError, Verified};
 
 pub use fields::Fields;
 pub use sessions::{Asked, Inspected, Request, Sessions};
+pub use time::rfc3339;
 pub use visit::{RecordAddresses, Visit};
 
 /// Who asks at a token endpoint, once that is proven.

@@ -7,7 +7,8 @@ use jiff::tz::TimeZone;
 
 use crate::token::Timestamp;
 
-pub(super) fn rfc3339(at: Timestamp) -> String {
+/// As in `2026-03-14T02:00:00Z`.
+pub fn rfc3339(at: Timestamp) -> String {
     let secs = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
     let stamp = jiff::Timestamp::from_second(secs).unwrap_or(jiff::Timestamp::MAX);
     stamp.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()

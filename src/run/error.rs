@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::account::{FileTrouble, HashFailed};
+use crate::admin::SocketError;
 use crate::config::{Config, StoreKind};
 use crate::edge::BindError;
 use crate::issuer::IssuerError;
@@ -63,6 +64,8 @@ pub enum StartError {
     Sessions(#[from] FilesError),
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    AdminSocket(#[from] SocketError),
     #[error("the system gives no threads")]
     Threads(#[source] io::Error),
 }
@@ -96,6 +99,7 @@ impl StartError {
             | Self::SessionsWithoutUsers { .. }
             | Self::Issuer(_) => true,
             Self::Tls(_) | Self::UpstreamTls(_) | Self::PrimaryTls(_) => true,
+            Self::AdminSocket(_) => false,
             Self::DataDir { .. } | Self::Password(_) | Self::Sessions(_) | Self::Bind(_) | Self::Threads(_) => false,
         }
     }

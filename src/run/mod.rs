@@ -11,6 +11,7 @@ mod check;
 mod error;
 mod foresight;
 mod keeper;
+mod offline;
 mod primary;
 mod readings;
 mod redis;
@@ -26,15 +27,16 @@ use std::thread::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::account::{Accounts, Directory, Form, Found, Realm, UpstreamCheck};
-use crate::admin::{Admin, Check, Stage, Status};
+use crate::admin::{self, Admin, Check, Desk, Rooms, Stage, Status};
 use crate::clock::{self, Clock};
-use crate::config::{Config, StoreKind, UpstreamTrust};
+use crate::config::{self, Config, StoreKind, UpstreamTrust};
 use crate::edge::{self, Crew, Redirect};
 use crate::gateway::{Charter, Gateway, Handover, Mapping, Routes};
 use crate::issuer::{Fetching, Issuers};
 use crate::keys::{KeyRing, Keys, SealingKeys};
 use crate::metrics::Metrics;
 use crate::muster::{Muster, Roll};
+use crate::observe::Levels;
 use crate::profile::Sessions;
 use crate::store::Store;
 use crate::tls;
@@ -44,6 +46,7 @@ use crate::upstream::{Renewing, Tls};
 pub use check::check;
 pub use error::{StartError, StopError};
 pub use foresight::foresight;
+pub use offline::offline;
 pub use redis::engine;
 pub use terms::policy;
 
@@ -67,9 +70,14 @@ pub struct Running {
 
 /// Who sees to it that memory and files tell the same.
 enum Scribe {
-    Writer { journal: JoinHandle<()>, _lock: std::fs::File },
+    Writer {
+        journal: JoinHandle<()>,
+        _lock: std::fs::File,
+    },
     Follower(Following),
     Engine(redis::Attending),
+    /// Memory is as the files were at one moment.
+    Nobody,
 }
 
 /// What a primary and a replica come by in different ways.
@@ -92,20 +100,22 @@ pub struct Prepared {
     scribe: Scribe,
     status: Arc<Status>,
     admin: Option<Admin>,
+    desk: Arc<Desk>,
     upstream_tls: Option<Tls>,
     primary_tls: Option<Tls>,
     tls: Option<(tls::Terms, Arc<tls::InForce>)>,
 }
 
 /// Builds all rooms. Waits for another process to let go of the data directory; a replica waits for one to fill it. The
-/// operator's listener answers already then.
+/// operator's listener answers already then, and may change `levels`.
 ///
 /// # Errors
 /// [`StartError`] for whatever is not as it must be.
-pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
+pub fn prepare(config: &Config, levels: Option<Levels>) -> Result<Prepared, StartError> {
     let status = Arc::new(Status::default());
     let metrics = Arc::new(Metrics::default());
-    let admin = admin(config, &status, &metrics)?;
+    let desk = Arc::new(Desk::new(Arc::clone(&status), Arc::clone(&metrics), levels));
+    let admin = admin(config, &desk)?;
     let policy = Arc::new(terms::policy(config));
     let issuers = Arc::new(Issuers::open(terms::issuers(config), &terms::jwks_bounds(config))?);
     let tls = tls(config)?;
@@ -122,7 +132,7 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
     let certificates = tls.as_ref().map(|(_, in_force)| certificates_check(in_force));
     let (charter, rolls, scribe) = charter(config, policy, issuers, footing, &status, certificates, metrics);
     readings::hand_in(&charter, &status, tls.as_ref().map(|(_, in_force)| in_force));
-    Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin, tls, upstream_tls, primary_tls })
+    Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin, desk, tls, upstream_tls, primary_tls })
 }
 
 /// Starts a gate and returns once it accepts connections.
@@ -130,7 +140,7 @@ pub fn prepare(config: &Config) -> Result<Prepared, StartError> {
 /// # Errors
 /// [`StartError`] for whatever is not as it must be, or cannot be had.
 pub fn start(config: Config) -> Result<Running, StartError> {
-    let prepared = prepare(&config)?;
+    let prepared = prepare(&config, None)?;
     open(&config, prepared)
 }
 
@@ -150,7 +160,7 @@ fn serve(
     listener: &TcpListener,
     redirect: Option<TcpListener>,
 ) -> io::Result<Running> {
-    let Prepared { charter, rolls, scribe, status, admin, tls, upstream_tls, primary_tls } = prepared;
+    let Prepared { charter, rolls, scribe, status, admin, desk, tls, upstream_tls, primary_tls } = prepared;
     let address = listener.local_addr()?;
     let outgoing = [("upstream.tls", &upstream_tls), ("store.tls", &primary_tls)];
     let outgoing = outgoing.into_iter().filter_map(|(name, tls)| Some((name, Renewing::new(tls.clone()?)?))).collect();
@@ -162,8 +172,16 @@ fn serve(
         None => (None, None),
     };
     let scheme = if in_force.is_some() { "https" } else { "http" };
+    let certificates = in_force.clone();
     let (shift, upstream, primary) =
         (terms::shift(config, in_force), terms::upstream(config, upstream_tls), terms::primary(config, primary_tls));
+    desk.operate(Rooms {
+        charter: Arc::clone(&charter),
+        certificates,
+        upstream: admin::Upstream { url: config.upstream.url.to_string(), dial: upstream.dial.clone() },
+        primary: terms::primary_url(config),
+        reload: None,
+    });
     let (store, cache) = (Arc::clone(&charter.store), config.limits.token_cache_entries);
     let make = move || Gateway::new(Arc::clone(&charter), upstream.clone(), primary.clone(), cache);
     let crew = Crew::start(listener, rolls, &shift, make)?;
@@ -204,6 +222,7 @@ impl Running {
             Scribe::Writer { journal, .. } => drop(journal.join()),
             Scribe::Follower(following) => following.stop(),
             Scribe::Engine(attending) => attending.stop(),
+            Scribe::Nobody => {}
         }
         written?;
         info!(sessions = self.store.live(), "stopped");
@@ -256,7 +275,8 @@ fn charter(
         trusted_proxies: config.server.trusted_proxies.clone(),
         bounds: terms::bounds(config),
         handover,
-        access_log: terms::access_log(config),
+        access_log: terms::access_log(config.log.access),
+        tracing: terms::tracing(config),
         metrics,
         policy,
         keys,
@@ -303,11 +323,17 @@ fn tls(config: &Config) -> Result<Option<(tls::Terms, Arc<tls::InForce>)>, Start
     }
 }
 
-fn admin(config: &Config, status: &Arc<Status>, metrics: &Arc<Metrics>) -> Result<Option<Admin>, StartError> {
-    let Some(listen) = config.admin.listen else { return Ok(None) };
-    let admin =
-        Admin::start(edge::bind(listen)?, Arc::clone(status), Arc::clone(metrics)).map_err(StartError::Threads)?;
-    info!(address = %admin.address(), "the operator's endpoints are there");
+fn admin(config: &Config, desk: &Arc<Desk>) -> Result<Option<Admin>, StartError> {
+    let config::Admin { listen, token, socket } = &config.admin;
+    if listen.is_none() && socket.is_none() {
+        return Ok(None);
+    }
+    let token = token.as_ref().map(|token| admin::Token::new(token.expose()));
+    let network = listen.map(edge::bind).transpose()?.map(|listener| (listener, token));
+    let socket = socket.as_deref().map(admin::bind).transpose()?;
+    let admin = Admin::start(admin::Doors { network, socket }, Arc::clone(desk)).map_err(StartError::Threads)?;
+    let socket = admin.socket().map(|path| tracing::field::display(path.display()));
+    info!(address = admin.address().map(tracing::field::display), socket, "the operator's endpoints are there");
     Ok(Some(admin))
 }
 

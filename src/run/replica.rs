@@ -56,7 +56,7 @@ fn ring(config: &Config) -> Result<KeyRing, StartError> {
     }
 }
 
-fn check(store: &Arc<Store>) -> Check {
+pub(super) fn check(store: &Arc<Store>) -> Check {
     let store = Arc::clone(store);
     let trouble = move || match store.freshness(Instant::now()) {
         Freshness::Fresh => None,

@@ -28,7 +28,9 @@ use crate::store::{Caps, Fsync};
 use crate::tls;
 use crate::token::{Lifetimes, Policy, Scopes};
 use crate::upstream::headers::Authorization;
-use crate::upstream::{Address, Dial, Http2Bounds, Papers, Protocol, Terms, Tls, TlsError, Trust, Tunnels, WEBSOCKET};
+use crate::upstream::{
+    Address, Dial, Http2Bounds, Papers, Protocol, Terms, Tls, TlsError, Tracing, Trust, Tunnels, WEBSOCKET,
+};
 
 /// So long that nobody waits for it.
 const NEVER: Duration = Duration::from_hours(24 * 3650);
@@ -195,7 +197,11 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
     let own = written.into_iter().map(|rule| Rule {
         path: rule.path.clone(),
         methods: rule.methods.clone().unwrap_or_default(),
-        handling: Handling { credentials: rule.credentials.map(|mode| handing(config, mode)), once: rule.once.clone() },
+        handling: Handling {
+            credentials: rule.credentials.map(|mode| handing(config, mode)),
+            once: rule.once.clone(),
+            log: rule.log.map(access_log),
+        },
         demand: demand(rule),
     });
     let registration = config.routes.device_registration == config::DeviceRegistration::Allow;
@@ -375,8 +381,16 @@ pub(super) fn record_addresses(config: &Config) -> RecordAddresses {
     }
 }
 
-pub(super) fn access_log(config: &Config) -> AccessLog {
-    match config.log.access {
+pub(super) fn tracing(config: &Config) -> Tracing {
+    match config.server.trace {
+        config::Tracing::Off => Tracing::Off,
+        config::Tracing::Continue => Tracing::Continue,
+        config::Tracing::Start => Tracing::Start,
+    }
+}
+
+pub(super) fn access_log(written: config::AccessLog) -> AccessLog {
+    match written {
         config::AccessLog::Off => AccessLog::Off,
         config::AccessLog::Refused => AccessLog::Refused,
         config::AccessLog::All => AccessLog::All,
@@ -542,6 +556,14 @@ pub(super) fn upstream(config: &Config, tls: Option<Tls>) -> Terms {
     }
 }
 
+/// Where a replica's primary is.
+pub(super) fn primary_url(config: &Config) -> Option<String> {
+    match &config.store.kind {
+        config::StoreKind::Memory | config::StoreKind::Redis(_) => None,
+        config::StoreKind::Replica { primary } => Some(primary.to_string()),
+    }
+}
+
 /// Where a replica hands our own endpoints over to; as patient as with the upstream.
 pub(super) fn primary(config: &Config, tls: Option<Tls>) -> Option<Terms> {
     match &config.store.kind {
@@ -564,7 +586,15 @@ mod tests {
 
     fn rule(methods: &[Method], path: &str, demand: config::Demand) -> config::RouteRule {
         let methods = (!methods.is_empty()).then(|| methods.to_vec());
-        config::RouteRule { path: path.into(), methods, certificate: None, demand, credentials: None, once: Vec::new() }
+        config::RouteRule {
+            path: path.into(),
+            methods,
+            certificate: None,
+            demand,
+            credentials: None,
+            once: Vec::new(),
+            log: None,
+        }
     }
 
     fn scope(name: &str) -> config::Demand {

@@ -158,6 +158,26 @@ impl Store {
         (ended, written)
     }
 
+    /// Ends all sessions there are, and says how many were live. In pieces, so that whoever shares this thread gets a turn,
+    /// and the journal never has to hold them all. Of sessions that begin meanwhile some.
+    ///
+    /// # Errors
+    /// As [`Store::end`]; then not all may have ended.
+    pub async fn end_everybody(&self) -> Result<usize, StoreError> {
+        const AT_ONCE: usize = 1000;
+        let (own, mut ended, mut waiting) = (self.own()?, 0, 0);
+        let mut ledger = Ledger::new(&own.journal);
+        for subject in self.memory.subjects() {
+            let gone = self.end_all(&subject, &[], &mut ledger).len();
+            (ended, waiting) = (ended + gone, waiting + gone);
+            if waiting >= AT_ONCE {
+                waiting = 0;
+                std::mem::replace(&mut ledger, Ledger::new(&own.journal)).written().await?;
+            }
+        }
+        ledger.written().await.map(|()| ended)
+    }
+
     /// Calls the device of a session by another name. `None` if it is not `subject`'s.
     ///
     /// # Errors

@@ -21,14 +21,16 @@ mod tombstones;
 mod words;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::hash::BuildHasherDefault;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 use crate::token::{
-    AccessStanding, Policy, Rotation, RotationRefusal, Scopes, Session, SessionId, Subject, Timestamp, TokenId,
+    AccessStanding, NotAnId, Policy, Rotation, RotationRefusal, Scopes, Session, SessionId, Subject, Timestamp, TokenId,
 };
 
 use index::Index;
@@ -46,6 +48,29 @@ pub(super) enum Change<'a> {
         id: SessionId,
         until: Timestamp,
     },
+}
+
+/// Where a page of sessions has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    shard: usize,
+    id: SessionId,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.shard, self.id)
+    }
+}
+
+impl FromStr for Place {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let (shard, id) = text.split_once('.').ok_or(NotAnId)?;
+        let shard = shard.parse().ok().filter(|shard| *shard < SHARDS).ok_or(NotAnId)?;
+        Ok(Self { shard, id: id.parse()? })
+    }
 }
 
 /// Told of every real change while the session's lock is held: of one session's changes in their order. It must not
@@ -228,6 +253,25 @@ impl Memory {
     pub(super) fn of(&self, subject: &Subject) -> Vec<Session> {
         let its = |session: &Session| session.subject == *subject;
         self.index.of(subject.as_str()).into_iter().filter_map(|id| self.find(id)).filter(its).collect()
+    }
+
+    /// Up to `most` sessions behind `after`, and behind which one to go on if there may be more. The order means nothing, and
+    /// is the same for as long as this process lives: what lives throughout all pages is on exactly one of them.
+    pub(super) fn page(&self, after: Option<Place>, most: usize) -> (Vec<Session>, Option<Place>) {
+        let (mut page, mut last) = (Vec::new(), None);
+        for shard in after.map_or(0, |after| after.shard)..SHARDS {
+            let mut ids = self.index.piece(shard);
+            ids.retain(|id| after.is_none_or(|after| shard > after.shard || *id > after.id));
+            ids.sort_unstable();
+            for id in ids {
+                if page.len() >= most {
+                    return (page, last);
+                }
+                last = Some(Place { shard, id });
+                page.extend(self.find(id));
+            }
+        }
+        (page, None)
     }
 
     /// Everybody who has a session, each once; of who comes or goes meanwhile some.

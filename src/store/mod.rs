@@ -36,6 +36,7 @@ use memory::Memory;
 pub use files::fuzzing;
 pub use files::{FilesError, Fsync, Health, Notice, SNAPSHOT, Writer};
 pub use follower::{Follower, Freshness, Seen};
+pub use memory::Place;
 pub use remembered::Remembered;
 
 /// Bounds of the store.
@@ -172,6 +173,13 @@ impl Store {
         sessions.retain(|session| !session.expired(now));
         sessions.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.id.cmp(&b.id)));
         sessions
+    }
+
+    /// Up to `most` of all live sessions, and where to go on. What lives throughout all pages is on exactly one of them.
+    pub fn page(&self, after: Option<Place>, most: usize, now: Timestamp) -> (Vec<Session>, Option<Place>) {
+        let (mut sessions, next) = self.memory.page(after, most);
+        sessions.retain(|session| !session.expired(now));
+        (sessions, next)
     }
 
     pub fn find(&self, id: SessionId) -> Option<Session> {

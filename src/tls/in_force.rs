@@ -78,7 +78,8 @@ impl Footing {
         self.fingerprint == other.fingerprint
     }
 
-    pub(super) fn expiries(&self) -> &[Expiry] {
+    /// Of each certificate, in the order of the configuration.
+    pub fn expiries(&self) -> &[Expiry] {
         &self.expiries
     }
 

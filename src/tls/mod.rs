@@ -23,6 +23,7 @@ mod watching;
 use std::path::PathBuf;
 
 pub use error::{Notice, TlsError};
+pub use expiry::Expiry;
 pub use identity::ClientCertificate;
 pub use in_force::{Footing, InForce};
 pub use watching::Watching;

@@ -73,6 +73,11 @@ impl<'a> Envelope<'a> {
         decoded(self.header)
     }
 
+    /// The payload as JSON. It proves nothing: it is for being shown.
+    pub(crate) fn claimed(&self) -> Result<Vec<u8>, TokenError> {
+        decoded(self.payload)
+    }
+
     /// What the token says of its issuer, if that can be read in one way only. It proves nothing: it only chooses by
     /// whose keys the token has to verify.
     pub(crate) fn claimed_issuer(&self) -> Option<String> {

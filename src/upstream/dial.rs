@@ -124,6 +124,14 @@ pub enum TlsError {
 }
 
 impl Dial {
+    /// Whether the upstream can be reached at this moment, TLS included.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn try_out(&self) -> io::Result<()> {
+        self.connect(Protocol::Auto).await.map(drop)
+    }
+
     /// A connection over which this protocol can be spoken.
     ///
     /// # Errors

@@ -32,6 +32,7 @@ use super::head::{self, Content, Head};
 use super::headers::{Authorization, Forwarded, Identity, Origin, Vouched};
 use super::http2::{Http2, Http2Bounds, Outgoing};
 use super::stream::Stream;
+use super::trace::Trace;
 use super::tunnel::Tunnels;
 use super::upgrade::Offer;
 use super::upload::Upload;
@@ -71,6 +72,13 @@ pub enum Permit {
     Admitted(Rc<Identity>),
     /// Another gate is to judge, which is told who is asking.
     HandedOver(Identity),
+}
+
+/// By what a request can be found again, here and behind.
+#[derive(Clone, Copy, Debug)]
+pub struct Marks<'a> {
+    pub request_id: &'a HeaderValue,
+    pub trace: Option<&'a Trace>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -151,7 +159,7 @@ impl Upstream {
         permit: &Permit,
         origin: &Origin,
         forwarded: Option<&Forwarded>,
-        request_id: &HeaderValue,
+        marks: Marks<'_>,
     ) -> Result<Response<Answer>, UpstreamError> {
         let identity = match permit {
             Permit::Public | Permit::Passthrough => None,
@@ -161,7 +169,8 @@ impl Upstream {
         let authorization = self.authorization(permit);
         let own_cookie = self.terms.own_cookie.as_deref();
         let host = self.terms.host.as_ref();
-        let vouched = Vouched { identity, authorization, origin, host, forwarded, request_id, own_cookie };
+        let Marks { request_id, trace } = marks;
+        let vouched = Vouched { identity, authorization, origin, host, forwarded, request_id, trace, own_cookie };
         let (mut parts, body) = request.into_parts();
         let content = Upload::content(&body);
         let offer = self.offer(&mut parts, content, permit)?;

@@ -17,7 +17,7 @@ use http::header::{
 
 use crate::token::Timestamp;
 
-use super::Bond;
+use super::{Bond, Trace};
 
 pub const X_AUTH_SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
 pub const X_AUTH_SCOPES: HeaderName = HeaderName::from_static("x-auth-scopes");
@@ -200,6 +200,8 @@ pub struct Vouched<'a> {
     /// What a trusted proxy in front of us said of the way so far; of anybody else it is not believed.
     pub forwarded: Option<&'a Forwarded>,
     pub request_id: &'a HeaderValue,
+    /// What the request is part of, in place of what the client has said of that.
+    pub trace: Option<&'a Trace>,
     /// The name of a cookie that is the gate's alone.
     pub own_cookie: Option<&'a str>,
 }
@@ -219,7 +221,10 @@ pub fn write_request(out: &mut Vec<u8>, headers: &HeaderMap, vouched: &Vouched<'
             || (*name == HOST && vouched.host.is_some())
             || (*name == AUTHORIZATION && !keep_authorization)
             || is_nominated(name, &nominated)
-            || (is_suspect(name) && (is_hop_by_hop(name) || is_planted(name.as_str())));
+            || (is_suspect(name)
+                && (is_hop_by_hop(name)
+                    || is_planted(name.as_str())
+                    || vouched.trace.is_some_and(|trace| trace.replaces(name))));
         if ends_here {
             continue;
         }
@@ -243,6 +248,11 @@ pub fn write_request(out: &mut Vec<u8>, headers: &HeaderMap, vouched: &Vouched<'
     }
     write_way(out, host, vouched);
     write(out, &X_REQUEST_ID, vouched.request_id);
+    if let Some(trace) = vouched.trace {
+        out.extend_from_slice(b"traceparent: ");
+        out.extend_from_slice(trace.parent());
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// Whether a field of an upstream's answer goes on to the client.

@@ -1,5 +1,7 @@
 //! The operator's listener: alive, ready, and if not, why.
 
+mod operating;
+
 use serde_json::Value;
 
 use crate::support::{Answer, Call, Connection, Gate, Run, Start, Upstream, until};

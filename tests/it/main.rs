@@ -11,6 +11,7 @@ mod crash;
 #[cfg(target_os = "linux")]
 mod disk;
 mod edge;
+mod explain;
 #[cfg(target_os = "linux")]
 mod faults;
 mod form;
@@ -25,6 +26,7 @@ mod kubernetes;
 mod legacy;
 mod metrics;
 mod oauth;
+mod operator;
 mod paths;
 mod redis;
 mod replica;
@@ -38,5 +40,6 @@ mod store;
 mod streams;
 mod tls;
 mod tokens;
+mod tracing;
 mod upstream;
 mod users;

@@ -22,7 +22,7 @@ pub(super) struct Looser {
 pub(super) fn looser(foresight: &Foresight, path: &str, variant: &str) -> Option<Looser> {
     METHODS.into_iter().find_map(|method| {
         let (ours, theirs) = (foresight.demand(&method, path), foresight.demand(&method, variant));
-        let (path, variant) = (words(ours), words(theirs));
+        let (path, variant) = (ours.to_string(), theirs.to_string());
         (!covers(theirs, ours)).then_some(Looser { method, path, variant })
     })
 }
@@ -35,19 +35,6 @@ fn covers(met: &Demand, wanted: &Demand) -> bool {
         (Demand::Nobody | Demand::Unmatched, _) | (_, Demand::Public | Demand::Passthrough) => true,
         (Demand::Scope(_) | Demand::Role(_), Demand::Authenticated) => true,
         (met, wanted) => met == wanted,
-    }
-}
-
-fn words(demand: &Demand) -> String {
-    match demand {
-        Demand::Public => "nothing (public)".into(),
-        Demand::Passthrough => "nothing (passthrough)".into(),
-        Demand::Authenticated => "any token".into(),
-        Demand::Scope(scope) => format!("scope {scope}"),
-        Demand::Role(role) => format!("role {role}"),
-        Demand::Certified(certified, demand) => format!("{}, and certificate {}", words(demand), certified.pattern()),
-        Demand::Nobody => "not forwarded".into(),
-        Demand::Unmatched => "no rule, so refused".into(),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Manner {
 pub struct Wording {
     pub status: StatusCode,
     pub error: &'static str,
+    /// As in the log, unless it is not to be told.
+    pub reason: Option<&'static str>,
     pub message: String,
     pub challenge: Option<String>,
     pub retry_after: Option<Duration>,
@@ -63,6 +65,7 @@ impl Refusal {
         Wording {
             status,
             error,
+            reason: self.told_reason(),
             challenge: self.challenge(status, error, &message, routes_realm),
             retry_after: self.retry_after(),
             allow: match self {
@@ -110,6 +113,15 @@ impl Refusal {
                 Some(format!("Bearer realm=\"{realm}\", error=\"{error}\", error_description=\"{message}\""))
             }
             _ => None,
+        }
+    }
+
+    /// The reason as the log has it. Of a refresh nobody is told why it failed: whoever has stolen a token would learn
+    /// what has become of it.
+    fn told_reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Profile(Refused::Refresh(_)) => None,
+            refusal => Some(refusal.reason()),
         }
     }
 

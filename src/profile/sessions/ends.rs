@@ -30,7 +30,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends all sessions of `subject` but `spared` and those that one descends from, on behalf of `by`.
+    /// Ends all sessions of `subject` but `spared` and those that one descends from, on behalf of `by`. Returns how many.
     ///
     /// # Errors
     /// As for [`Sessions::end`].
@@ -40,11 +40,25 @@ impl Sessions {
         spared: Option<SessionId>,
         by: &Subject,
         visit: Visit<'_>,
-    ) -> Result<(), Refused> {
+    ) -> Result<usize, Refused> {
         let (ended, written) = self.store.end_subject(subject, spared, visit.now).await;
-        let audit = self.audit(&visit);
+        let (audit, number) = (self.audit(&visit), ended.len());
         ended.into_iter().for_each(|id| audit.revoke(id, subject, by));
-        written.map_err(|_| Refused::Unwritten)
+        written.map(|()| number).map_err(|_| Refused::Unwritten)
+    }
+
+    /// Ends a session, whosever it is, on behalf of `by`. `None` if it did not live.
+    ///
+    /// # Errors
+    /// As for [`Sessions::end`].
+    pub async fn end_any(&self, id: SessionId, by: &Subject, visit: Visit<'_>) -> Result<Option<Subject>, Refused> {
+        let subject = self.store.find(id).map(|session| session.subject);
+        let ended = self.store.end(id).await.map_err(|_| Refused::Unwritten)?;
+        let subject = subject.filter(|_| ended);
+        if let Some(subject) = &subject {
+            self.audit(&visit).revoke(id, subject, by);
+        }
+        Ok(subject)
     }
 
     /// Calls the device of a session by another name if it is the subject's own. Silent about everything else.

@@ -21,6 +21,7 @@ fn sent(method: Method, target: &'static str, content: Content, fields: &[(&'sta
         origin: &origin,
         forwarded: None,
         request_id: &request_id,
+        trace: None,
         own_cookie: None,
     };
     String::from_utf8(write(&method, &PathAndQuery::from_static(target), content, &headers, &vouched)).unwrap()

@@ -92,6 +92,7 @@ fn cleaned(
         origin: &origin,
         forwarded: forwarded.as_ref(),
         request_id,
+        trace: None,
         own_cookie: None,
     };
     write_request(&mut written, &headers, &vouched);
