@@ -11,6 +11,8 @@ RUNS ?= 1000000
 
 # Certificates, one after the other.
 SWAPS ?= 1000
+# Histories that the store on Redis is led through.
+CASES ?= 2000
 # Of the flood.
 GUESSES ?= 100000
 # How much `make volume-test` sends each way.
@@ -19,7 +21,7 @@ MIB ?= 1024
 # Connections that only hold their places.
 CROWD ?= 10000
 
-.PHONY: help demo test test-k8s test-k8s-deps image test-deps clients crash-test crowd-test flood-test fuzz soak volume-test slow-test test-tls check bench bench-instructions bench-micro bench-store
+.PHONY: help demo test redis-test test-k8s test-k8s-deps image test-deps clients crash-test crowd-test flood-test fuzz soak volume-test slow-test test-tls check bench bench-instructions bench-micro bench-store
 
 help: ## What can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -59,6 +61,10 @@ crash-test: ## Kill the gate 240 times and more, and ask for what it had acknowl
 	  END { if (status) { print "crash-test: failed, see above"; exit 1 } \
 	    print "crash-test: " kills " kills, " rotations " rotations, " sessions " sessions examined, violations: " violations }' \
 	  target/crash-test.log
+
+redis-test: ## The store on Redis at length: CASES=2000 histories, 40 kills in each storm, an outage of 60 s (PORTCULLIS_REDIS_SERVER=valkey-server)
+	PORTCULLIS_MODEL_CASES=$(CASES) $(CARGO) test --locked --lib -- store::tests::redis an_engine_does_what
+	PORTCULLIS_CRASH_KILLS=40 PORTCULLIS_REDIS_OUTAGE_SECONDS=60 $(CARGO) test --locked --test it -- redis:: crash::shared --nocapture
 
 fuzz: ## Feed every reader of foreign bytes with anything (needs a C++ compiler; RUNS=1000000: executions of each)
 	fuzz/run -r $(RUNS)

@@ -35,12 +35,14 @@
 //! ending a session or all of a subject's; revoking any one token ends its session. *Route rule*: what a method and
 //! path demand. *Permit*: the value that proves that a request met its rule; forwarding demands one. *Profile*: a
 //! client-facing dialect of the token endpoints. *Upstream*: the API behind the gate. *Charter*: the rules in force
-//! and the rooms they rest on, shared by all workers.
+//! and the rooms they rest on, shared by all workers. *Order*: the charter, and how connections are served: all that a reload
+//! replaces, as one value.
 //!
 //! # State
 //!
-//! All shared mutable state: the sessions and tombstones ([`store::Store`]; with [`store::redis`] also what the engine does not
-//! know yet, and the connection to it), the users in force
+//! All shared mutable state: the order in force ([`edge::InForce`]), which a reload replaces and each worker takes up at its next
+//! round; the sessions and tombstones ([`store::Store`]; with [`store::redis`] also what the engine does not know yet, and the
+//! connection to it), the users in force
 //! ([`account::Directory`]), the keys in force ([`keys::Keys`]), those that seal passwords
 //! ([`keys::SealingKeys`]), requests that may not come twice ([`gateway::Once`]), who still uses passwords
 //! ([`gateway::Sunset`]), those of other issuers ([`issuer::Issuers`]), what TLS handshakes rest on ([`tls::InForce`]), the guess

@@ -22,7 +22,7 @@ use super::users::User;
 const LONGEST_MEMORY: Duration = Duration::from_secs(60);
 
 /// How long and how many successes are remembered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BasicPolicy {
     /// Cut to 60 s. Zero remembers nothing.
     pub ttl: Duration,

@@ -4,7 +4,7 @@
 //! nothing without a key of this process.
 //! Does not know: where clients are written down, how they prove themselves on the wire, what a grant hands out.
 //!
-//! The list never changes while the process runs: that is why a secret that was found right once stays right.
+//! The list never changes, and another one takes its place: that is why a secret that was found right once stays right.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

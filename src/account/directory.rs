@@ -112,6 +112,11 @@ impl Directory {
         Ok((Self { path, form, realm: realm.into(), users, seen }, found))
     }
 
+    /// Whether [`Directory::open_as`] with these would be this one once more.
+    pub fn is_of(&self, path: &Path, form: &Form, realm: &str) -> bool {
+        self.path == path && self.form == *form && *self.realm == *realm
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -40,7 +40,7 @@ const DOUBLINGS: u32 = 4;
 const FORGERIES: u32 = 10;
 
 /// How many wrong guesses are borne.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// Wrong guesses in a row before the first refusal; at least 1. Attempts still being judged count too, so it also
     /// bounds how many may be under way at once.
@@ -50,7 +50,7 @@ pub struct Allowance {
 }
 
 /// The limits of [`GuessLimits`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuessPolicy {
     /// Per source address, whatever names are tried. IPv6 counts by /64: the least that one customer is given.
     pub per_address: Allowance,

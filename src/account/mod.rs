@@ -56,7 +56,7 @@ use upstream_check::Unjudged;
 const MOST_HELD: usize = 1024;
 
 /// The bounds of the room.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccountPolicy {
     pub passwords: PasswordPolicy,
     pub guesses: GuessPolicy,
@@ -68,12 +68,13 @@ pub struct AccountPolicy {
 pub struct Accounts {
     realms: Realms,
     clients: Clients,
-    passwords: Passwords,
-    guesses: GuessLimits,
+    passwords: Arc<Passwords>,
+    guesses: Arc<GuessLimits>,
     basic_cache: BasicCache,
     flights: Flights,
     /// Guesses that are made to wait.
     held: Semaphore,
+    policy: AccountPolicy,
 }
 
 /// Why nobody was let in.
@@ -115,12 +116,39 @@ impl Accounts {
         Ok(Self {
             realms: Realms::new(realms),
             clients,
-            passwords: Passwords::new(policy.passwords)?,
-            guesses: GuessLimits::new(policy.guesses),
+            passwords: Arc::new(Passwords::new(policy.passwords)?),
+            guesses: Arc::new(GuessLimits::new(policy.guesses)),
             basic_cache: BasicCache::new(policy.basic),
             flights: Flights::default(),
             held: Semaphore::new(MOST_HELD),
+            policy,
         })
+    }
+
+    /// Others in its place. Wrong guesses and password work under way still count, unless their bounds are others now;
+    /// what was found right is checked anew.
+    ///
+    /// # Errors
+    /// As for [`Accounts::new`].
+    pub fn succeeded_by(
+        &self,
+        realms: Vec<Realm>,
+        clients: Clients,
+        policy: AccountPolicy,
+    ) -> Result<Self, HashFailed> {
+        let mut new = Self::new(realms, clients, policy)?;
+        if policy.passwords == self.policy.passwords {
+            new.passwords = Arc::clone(&self.passwords);
+        }
+        if policy.guesses == self.policy.guesses {
+            new.guesses = Arc::clone(&self.guesses);
+        }
+        Ok(new)
+    }
+
+    /// The file of users that is already followed, if it is one of these.
+    pub fn directory(&self, path: &Path, form: &Form, realm: &str) -> Option<Arc<Directory>> {
+        self.realms.iter().flat_map(Realm::files).find(|file| file.is_of(path, form, realm)).cloned()
     }
 
     pub fn realms(&self) -> impl Iterator<Item = &Realm> {

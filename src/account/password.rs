@@ -21,7 +21,7 @@ use super::users::{User, Users};
 pub const MAX_PASSWORD_BYTES: usize = 4096;
 
 /// Bounds on password work.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasswordPolicy {
     /// Hashes worked on at once; at least 1. Each takes a core and, for argon2id, its memory.
     pub parallel: usize,

@@ -23,7 +23,7 @@ pub struct RealmId(pub u16);
 pub struct Realm {
     /// What subjects begin with: nothing in the default realm, `name:` in any other.
     prefix: Box<str>,
-    files: Vec<Directory>,
+    files: Vec<Arc<Directory>>,
     check: Option<UpstreamCheck>,
 }
 
@@ -40,7 +40,7 @@ pub(super) enum Judge<'a> {
 
 impl Realm {
     /// The realm called `name`; the default one is called nothing.
-    pub fn new(name: &str, files: Vec<Directory>, check: Option<UpstreamCheck>) -> Self {
+    pub fn new(name: &str, files: Vec<Arc<Directory>>, check: Option<UpstreamCheck>) -> Self {
         Self { prefix: Self::prefix(name).into(), files, check }
     }
 
@@ -49,7 +49,7 @@ impl Realm {
         if name.is_empty() { String::new() } else { format!("{name}:") }
     }
 
-    pub fn files(&self) -> &[Directory] {
+    pub fn files(&self) -> &[Arc<Directory>] {
         &self.files
     }
 
@@ -67,7 +67,7 @@ impl Realm {
     }
 
     fn lists(&self) -> Vec<Arc<Users>> {
-        self.files.iter().map(Directory::users).collect()
+        self.files.iter().map(|file| file.users()).collect()
     }
 
     pub(super) fn judge<'a>(&'a self, subject: &'a str) -> Judge<'a> {

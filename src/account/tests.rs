@@ -29,9 +29,12 @@ fn house(policy: AccountPolicy) -> House {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("users.toml");
     fs::write(&path, entry("anna", "secret", "a:x")).unwrap();
-    let accounts =
-        Accounts::new(vec![Realm::new("", vec![Directory::open(path).unwrap().0], None)], Clients::new([]), policy)
-            .unwrap();
+    let accounts = Accounts::new(
+        vec![Realm::new("", vec![Directory::open(path).unwrap().0.into()], None)],
+        Clients::new([]),
+        policy,
+    )
+    .unwrap();
     House { dir, accounts }
 }
 

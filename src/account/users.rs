@@ -25,7 +25,7 @@ pub struct Users {
 }
 
 /// How a file says who may sign in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Form {
     /// TOML, one `[[user]]` per person.
     #[default]

@@ -3,16 +3,18 @@
 //! Guarantees: what needs rooms that are not built yet is told so, and never waits for them.
 //! Does not know: HTTP.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::clock;
+use crate::edge::InForce as Orders;
 use crate::gateway::{Charter, RequestIds};
 use crate::metrics::Metrics;
 use crate::observe::Levels;
 use crate::tls::InForce;
 use crate::token::Timestamp;
-use crate::upstream::Dial;
 
 use super::status::Status;
 
@@ -28,26 +30,27 @@ pub struct Desk {
 
 /// What there is to operate.
 pub struct Rooms {
-    pub charter: Arc<Charter>,
+    pub in_force: Arc<Orders>,
     /// What clients are shown under TLS.
     pub certificates: Option<Arc<InForce>>,
-    pub upstream: Upstream,
     /// On a replica, where its primary is.
     pub primary: Option<String>,
-    /// Reads the configuration anew. `None`: this gate cannot.
-    pub reload: Option<Reload>,
+    pub reload: Reload,
 }
 
-/// Where the upstream is.
-pub struct Upstream {
-    /// As it is written.
-    pub url: String,
-    pub dial: Dial,
-}
+/// Reads the configuration anew and puts it in force: which keys wait for a restart, or all that is wrong, and then nothing
+/// has changed.
+pub type Reload = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Reloaded> + Send>> + Send + Sync>;
 
-/// Reads the configuration anew and puts it in force: what there is to say about it, or all that is wrong with it, and then
-/// nothing has changed. May block; never called by two at once.
-pub type Reload = Box<dyn Fn() -> Result<Vec<String>, Vec<String>> + Send + Sync>;
+/// See [`Reload`].
+pub type Reloaded = Result<Vec<&'static str>, Vec<String>>;
+
+impl Rooms {
+    /// What requests are judged by at this moment.
+    pub(super) fn charter(&self) -> Arc<Charter> {
+        self.in_force.charter()
+    }
+}
 
 impl Desk {
     pub fn new(status: Arc<Status>, metrics: Arc<Metrics>, levels: Option<Levels>) -> Self {

@@ -31,7 +31,7 @@ mod server;
 mod socket;
 mod status;
 
-pub use desk::{Desk, Reload, Rooms, Upstream};
+pub use desk::{Desk, Reload, Reloaded, Rooms};
 pub use door::Token;
 pub use server::{Admin, Doors};
 pub use socket::{Bound, SocketError, bind};

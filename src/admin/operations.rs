@@ -11,7 +11,7 @@ use http::StatusCode;
 use http::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::task::{spawn_blocking, spawn_local};
+use tokio::task::spawn_local;
 use tracing::info;
 
 use crate::observe::AUDIT;
@@ -73,7 +73,7 @@ pub(super) async fn answer(
     let operator = Operator { asker, id: id.to_str().unwrap_or_default() };
     match call {
         Call::Sessions => match desk.rooms() {
-            Some(rooms) => listing::answer(&rooms.charter, query),
+            Some(rooms) => listing::answer(&rooms.charter(), query),
             None => not_yet(),
         },
         Call::Revoke => revoke(desk, operator, body).await,
@@ -83,7 +83,7 @@ pub(super) async fn answer(
         Call::Undrain => drain(desk, operator, false),
         Call::Reload => reload(desk, operator).await,
         Call::Explain => match desk.rooms() {
-            Some(rooms) => question::answer(&rooms.charter, body).await,
+            Some(rooms) => question::answer(&rooms.charter(), body).await,
             None => not_yet(),
         },
     }
@@ -98,7 +98,7 @@ async fn revoke(desk: &Arc<Desk>, operator: Operator<'_>, body: &[u8]) -> Answer
         Ok(revoke) => revoke,
     };
     let Some(rooms) = desk.rooms() else { return not_yet() };
-    if rooms.charter.store.is_replica() {
+    if rooms.charter().store.is_replica() {
         let primary = rooms.primary.as_deref().unwrap_or("its primary");
         let message = format!("this gate only follows another one: sessions are ended there, at {primary}");
         return said(StatusCode::CONFLICT, "replica", message);
@@ -123,7 +123,8 @@ async fn revoke(desk: &Arc<Desk>, operator: Operator<'_>, body: &[u8]) -> Answer
 
 /// How many have ended; `None` for what is no id.
 async fn end(rooms: &Rooms, revoke: &Revoke, operator: Operator<'_>) -> Result<Option<usize>, Refused> {
-    let sessions = &rooms.charter.sessions;
+    let charter = rooms.charter();
+    let sessions = &charter.sessions;
     let (by, visit) = (Subject::new(OPERATOR), operator.visit(sessions));
     let ended = match revoke {
         Revoke::User(user) => {
@@ -172,25 +173,15 @@ fn drain(desk: &Desk, operator: Operator<'_>, drained: bool) -> Answer {
 }
 
 async fn reload(desk: &Arc<Desk>, operator: Operator<'_>) -> Answer {
-    let cannot =
-        || said(StatusCode::NOT_IMPLEMENTED, "no_reload", "this gate reads its configuration at its start alone");
-    match desk.rooms() {
-        None => return not_yet(),
-        Some(rooms) if rooms.reload.is_none() => return cannot(),
-        Some(_) => {}
-    }
+    let Some(rooms) = desk.rooms() else { return not_yet() };
     operator.tell("reload", None, None);
-    let desk = Arc::clone(desk);
-    let reloaded = spawn_blocking(move || desk.rooms().and_then(|rooms| rooms.reload.as_ref()).map(|reload| reload()));
-    match reloaded.await {
-        Ok(Some(Ok(notes))) => as_json(StatusCode::OK, &json!({"reloaded": true, "notes": notes})),
-        Ok(Some(Err(mistakes))) => {
+    match (rooms.reload)().await {
+        Ok(needs_restart) => as_json(StatusCode::OK, &json!({"reloaded": true, "needs_restart": needs_restart})),
+        Err(mistakes) => {
             let message = "the configuration in force stays so";
             let body = json!({"error": "configuration", "message": message, "mistakes": mistakes});
             as_json(StatusCode::UNPROCESSABLE_ENTITY, &body)
         }
-        Ok(None) => cannot(),
-        Err(_) => said(StatusCode::INTERNAL_SERVER_ERROR, "failed", "broke off"),
     }
 }
 

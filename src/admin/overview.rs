@@ -15,8 +15,9 @@ use crate::profile::rfc3339;
 use crate::store::{Freshness, Health};
 use crate::tls::Expiry;
 use crate::token::Timestamp;
+use crate::upstream::Dial;
 
-use super::desk::{Desk, Rooms, Upstream};
+use super::desk::{Desk, Rooms};
 
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -32,18 +33,24 @@ pub(super) async fn of(desk: &Desk) -> Value {
         "checks": readiness.checks,
     });
     if let (Some(rooms), Some(overview)) = (desk.rooms(), overview.as_object_mut()) {
-        let role = if rooms.charter.store.is_replica() { "replica" } else { "primary" };
+        let known = &rooms.charter().store;
+        let role = match (known.is_replica(), known.is_shared()) {
+            (true, _) => "replica",
+            (_, true) => "shared",
+            _ => "primary",
+        };
         overview.insert("role".into(), role.into());
         overview.insert("store".into(), store(rooms));
         overview.insert("keys".into(), keys(rooms));
         overview.insert("certificates".into(), certificates(rooms));
-        overview.insert("upstream".into(), upstream(&rooms.upstream).await);
+        overview.insert("upstream".into(), upstream(&rooms.charter().upstream.dial).await);
     }
     overview
 }
 
 fn store(rooms: &Rooms) -> Value {
-    let (store, now) = (&rooms.charter.store, rooms.charter.clock.now());
+    let charter = rooms.charter();
+    let (store, now) = (&charter.store, charter.clock.now());
     let journal = match store.health() {
         _ if store.is_replica() => None,
         Health::Healthy => Some("healthy".to_owned()),
@@ -64,7 +71,8 @@ fn store(rooms: &Rooms) -> Value {
 }
 
 fn keys(rooms: &Rooms) -> Value {
-    let ring = rooms.charter.keys.ring();
+    let charter = rooms.charter();
+    let ring = charter.keys.ring();
     let of_key = |(key, state): (&std::sync::Arc<crate::keys::SigningKey>, State)| json!({"kid": &**key.kid(), "algorithm": key.algorithm().as_str(), "state": state.to_string()});
     ring.iter().map(of_key).collect()
 }
@@ -80,13 +88,13 @@ fn certificates(rooms: &Rooms) -> Value {
     footing.iter().flat_map(|footing| footing.expiries().iter().map(of_certificate)).collect()
 }
 
-async fn upstream(upstream: &Upstream) -> Value {
+async fn upstream(dial: &Dial) -> Value {
     let began = Instant::now();
-    let trouble = match timeout(PATIENCE, upstream.dial.try_out()).await {
+    let trouble = match timeout(PATIENCE, dial.try_out()).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(chain(&error)),
         Err(_) => Some("does not accept within a second".into()),
     };
     let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    json!({"url": upstream.url, "reachable": trouble.is_none(), "trouble": trouble, "milliseconds": took})
+    json!({"url": dial.to_string(), "reachable": trouble.is_none(), "trouble": trouble, "milliseconds": took})
 }

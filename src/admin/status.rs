@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ pub type Note = Box<dyn Fn() -> Option<String> + Send + Sync>;
 #[derive(Default)]
 pub struct Status {
     stage: Mutex<Stage>,
-    checks: OnceLock<Vec<Check>>,
+    checks: Mutex<Vec<Check>>,
     /// The operator wants no more requests to be sent here, until further notice.
     drained: AtomicBool,
 }
@@ -74,9 +74,9 @@ impl Status {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
     }
 
-    /// Hands in what is looked at from now on. Only the first call counts.
+    /// Hands in what is looked at from now on, in place of what was before.
     pub fn look_at(&self, checks: Vec<Check>) {
-        let _ = self.checks.set(checks);
+        *self.checks.lock().unwrap_or_else(PoisonError::into_inner) = checks;
     }
 
     /// Takes the gate out of rotation, or puts it back: while it is out it is not ready, and serves whoever comes all the
@@ -100,7 +100,8 @@ impl Status {
             Stage::Serving if self.drained.load(Ordering::Relaxed) => Some("taken out of rotation by the operator"),
             Stage::Serving => None,
         };
-        let checks = self.checks.get().into_iter().flatten().map(|check| {
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        let checks = checks.iter().map(|check| {
             let note = check.note.as_ref().and_then(|note| note());
             (check.name, check.dispensable, (check.trouble)(), note)
         });

@@ -28,7 +28,7 @@ use crate::observe::chain;
 
 const CONFIGURATION: u8 = 78;
 const EXIT_CODES: &str = "Exit codes: 0 well, 1 failed while running, 2 wrong usage, 78 wrong configuration.";
-const SIGNALS: &str = "Signals: TERM and INT drain and end, a second one ends at once.";
+const SIGNALS: &str = "Signals: TERM and INT drain and end, a second one ends at once. HUP reloads.";
 const HEALTH: &str = "\
 Examples:
   portcullis health --address 127.0.0.1:9090 --exclude journal    a readiness probe
@@ -178,8 +178,8 @@ fn key_value(text: &str) -> Result<(String, String), &'static str> {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.verb {
-        None => with_config(&cli.settings, serve::run),
-        Some(Verb::Serve(settings)) => with_config(&settings, serve::run),
+        None => serve(&cli.settings),
+        Some(Verb::Serve(settings)) => serve(&settings),
         Some(Verb::Check(settings)) => with_config(&settings, serve::check),
         Some(Verb::AuditPaths(args)) => audit_paths::run(args),
         Some(Verb::Config(settings)) => with_config(&settings, |config| {
@@ -201,24 +201,32 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What was read is read anew while the gate runs.
+fn serve(settings: &Settings) -> ExitCode {
+    with_config(settings, |config| serve::run(config, sources(settings)))
+}
+
 fn with_config(settings: &Settings, verb: impl FnOnce(Config) -> ExitCode) -> ExitCode {
     configured(settings).map_or_else(|code| code, verb)
 }
 
 /// The configuration in effect; the exit code if it is wrong, which then has been told.
 fn configured(settings: &Settings) -> Result<Config, ExitCode> {
-    let shortcuts =
-        [("server.listen", &settings.listen), ("upstream.url", &settings.upstream), ("data_dir", &settings.data_dir)];
-    let shortcuts = shortcuts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
-    let loaded = config::load(LoadOptions {
-        file: settings.config.clone(),
-        environment: config::process_environment(),
-        flags: shortcuts.chain(settings.set.iter().cloned()).collect(),
-    });
-    loaded.map_err(|mistakes| {
+    config::load(sources(settings)).map_err(|mistakes| {
         tell(&mistakes);
         ExitCode::from(CONFIGURATION)
     })
+}
+
+fn sources(settings: &Settings) -> LoadOptions {
+    let shortcuts =
+        [("server.listen", &settings.listen), ("upstream.url", &settings.upstream), ("data_dir", &settings.data_dir)];
+    let shortcuts = shortcuts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
+    LoadOptions {
+        file: settings.config.clone(),
+        environment: config::process_environment(),
+        flags: shortcuts.chain(settings.set.iter().cloned()).collect(),
+    }
 }
 
 fn tell(mistakes: &[Mistake]) {

@@ -1,7 +1,8 @@
 //! `portcullis serve` and `portcullis check`.
 //!
 //! Guarantees: a start that fails says why in one line and with the right exit code, before a port is bound unless the
-//! port is the trouble; TERM and INT end gracefully, a second one at once.
+//! port is the trouble; TERM and INT end gracefully, a second one at once; HUP asks
+//! for a reload.
 //! Does not know: how a gate is built.
 
 use std::error::Error;
@@ -11,19 +12,19 @@ use rustix::process::{self, Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, LoadOptions};
 use crate::observe::{self, Log, LogError, chain};
-use crate::run::{self, StartError, StopError};
+use crate::run::{self, Reloads, StartError, StopError};
 
 use super::CONFIGURATION;
 
 /// Runs the gate until a signal ends it.
-pub(super) fn run(config: Config) -> ExitCode {
+pub(super) fn run(config: Config, source: LoadOptions) -> ExitCode {
     let log = match observe::start(&config.log, std::env::var("PORTCULLIS_LOG").ok().as_deref()) {
         Ok(log) => log,
         Err(error) => return failed(&error, matches!(error, LogError::Filter(_))),
     };
-    let ended = serve(&config, &log);
+    let ended = serve(config, source, &log);
     // What was logged stands before the reason why it ended.
     drop(log);
     match ended {
@@ -45,11 +46,11 @@ enum ServeError {
     Panicked(#[from] tokio::task::JoinError),
 }
 
-fn serve(config: &Config, log: &Log) -> Result<(), ServeError> {
+fn serve(config: Config, source: LoadOptions, log: &Log) -> Result<(), ServeError> {
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     outlive_file_size_limit(&runtime)?;
-    let prepared = run::prepare(config, Some(log.levels().clone()))?;
+    let prepared = run::prepare(&config, Some(log.levels().clone()))?;
     // Before the first connection, or a signal would cut it. Not before the data directory is ours: who waits for that
     // has nothing to bring in order and ends by the signal itself.
     let signals = {
@@ -57,14 +58,15 @@ fn serve(config: &Config, log: &Log) -> Result<(), ServeError> {
         Signals::catch()
     };
     let mut signals = signals?;
-    let running = run::open(config, prepared)?;
+    let running = run::open(config, prepared, Some(source))?;
     runtime.block_on(async {
-        signals.end().await;
+        let reloads = running.reloads();
+        signals.end(&reloads).await;
         info!("told to end");
         let stopped = tokio::task::spawn_blocking(|| running.stop());
         tokio::select! {
             stopped = stopped => Ok(stopped??),
-            () = signals.end() => {
+            () = signals.end(&reloads) => {
                 warn!("told twice: ending at once");
                 log.flush();
                 std::process::exit(1);
@@ -113,15 +115,14 @@ impl Signals {
         })
     }
 
-    /// Waits for the word to end. A hangup is none: by convention it asks for a reload, and left alone it would kill.
-    async fn end(&mut self) {
+    /// Waits for the word to end. A hangup is none: by convention it asks for a reload.
+    async fn end(&mut self, reloads: &Reloads) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    info!("hangup: users, keys and certificates are looked at every second anyway, all else is read at the start");
-                }
+                // The log tells what came of it.
+                _ = self.hangup.recv() => drop(reloads.request()),
             }
         }
     }

@@ -179,7 +179,7 @@ impl Reader {
     /// The secret in the file that `key` names, without that file's last line break.
     pub(super) fn secret_file(&mut self, key: &str) -> Option<Secret> {
         let mut read = None;
-        self.optional(
+        let file = self.optional(
             key,
             |path: &PathBuf| quote(&path.to_string_lossy()),
             |value, loose| {
@@ -188,6 +188,7 @@ impl Reader {
                 Ok(path)
             },
         );
+        self.made_of(file.as_deref());
         read
     }
 }

@@ -14,6 +14,7 @@ mod cors;
 mod effective;
 mod environment;
 mod file;
+mod fixed;
 mod issuer;
 mod kind;
 mod limits;
@@ -86,6 +87,13 @@ pub struct LoadOptions {
     pub flags: Vec<(String, String)>,
 }
 
+impl LoadOptions {
+    /// The file that is read, if it is there.
+    pub fn path(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE))
+    }
+}
+
 /// Everything that can be configured, as it is trusted. Paths are relative to the process's working directory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -109,6 +117,7 @@ pub struct Config {
     pub store: Store,
     pub issuers: Vec<Issuer>,
     settings: Vec<Setting>,
+    files: Vec<PathBuf>,
 }
 
 /// Reads all layers. On failure every mistake is listed: the file's in the order of its lines, then the environment's,
@@ -157,6 +166,11 @@ impl Config {
         &self.settings
     }
 
+    /// Files besides the one of the configuration of whose contents it is made.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// The configuration in effect as a commented TOML file. Secrets show as `[secret]`.
     pub fn effective(&self) -> String {
         effective::to_toml(&self.settings)
@@ -189,6 +203,7 @@ impl Config {
         users.realms = Realm::read_all(r);
         routes.rules = RouteRule::read_all(r, &tls);
         upstream.account = account.settle(r, upstream.credentials, &routes.rules);
+        let files = reader.files();
         let (settings, mistakes) = reader.finish();
         let config = Self {
             data_dir,
@@ -208,6 +223,7 @@ impl Config {
             store,
             issuers,
             settings,
+            files,
         };
         (config, mistakes)
     }

@@ -5,6 +5,7 @@
 //! Does not know: which sections there are, and the kinds of values (`kind` has a question for each).
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use figment::value::Value;
 
@@ -18,11 +19,29 @@ pub(super) struct Reader {
     mistaken: BTreeSet<String>,
     settings: Vec<Setting>,
     mistakes: Vec<Mistake>,
+    files: Vec<PathBuf>,
 }
 
 impl Reader {
     pub(super) fn new(written: Written) -> Self {
-        Self { written, known: BTreeSet::new(), mistaken: BTreeSet::new(), settings: Vec::new(), mistakes: Vec::new() }
+        Self {
+            written,
+            known: BTreeSet::new(),
+            mistaken: BTreeSet::new(),
+            settings: Vec::new(),
+            mistakes: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    /// Notes that the content of a file is part of what was read.
+    pub(super) fn made_of(&mut self, file: Option<&Path>) {
+        self.files.extend(file.map(Path::to_owned));
+    }
+
+    /// Those that were noted.
+    pub(super) fn files(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.files)
     }
 
     /// What was read, in the order of asking, and every mistake, also about keys nobody asked for.

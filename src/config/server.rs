@@ -21,6 +21,8 @@ pub struct Server {
     /// Whether these name the client in a preamble to each connection.
     pub proxy_protocol: bool,
     pub trace: Tracing,
+    /// For how long clients are sent away at shutdown, while all that they ask is still answered.
+    pub drain_delay: Duration,
     /// How long requests in flight may take to end at shutdown.
     pub drain_timeout: Duration,
 }
@@ -47,6 +49,7 @@ impl Server {
             trusted_proxies: r.list("server.trusted_proxies", network),
             proxy_protocol: r.flag("server.proxy_protocol", false),
             trace: r.choice("server.trace", Tracing::Continue),
+            drain_delay: r.duration("server.drain_delay", Duration::ZERO, Duration::ZERO..=Duration::from_hours(1)),
             drain_timeout: r.duration("server.drain_timeout", Duration::from_secs(30), Duration::ZERO..=TEN_YEARS),
         };
         r.contradiction_if(

@@ -171,6 +171,7 @@ impl Token {
 fn read_key(r: &mut Reader, algorithm: Algorithm) -> KeySource {
     let secret = r.secret(SECRET);
     let path = r.optional_path(KEY_FILE);
+    r.made_of(path.as_deref());
     let secret_key = r.given(&[SECRET, SECRET_FILE]);
     let takes_secret = algorithm.is_hmac();
     let (has_secret, has_file) = (secret.is_some(), path.is_some());

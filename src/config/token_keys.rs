@@ -80,6 +80,7 @@ impl TokenKey {
                 Ok(path)
             },
         );
+        r.made_of(file.as_deref());
         r.contradiction_if(algorithm.is_none(), &[&table, &of_algorithm], "lacks an algorithm, such as \"ES256\"");
         r.contradiction_if(state.is_none(), &[&table, &of_state], "lacks a state: next, current or retiring");
         let given = r.given(&[&of_file, &of_secret, &of_secret_file]).to_owned();

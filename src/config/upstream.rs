@@ -319,6 +319,7 @@ mod tests {
     #[track_caller]
     fn ours(url: &str, listen: &str, expected: bool) {
         let server = Server {
+            drain_delay: Duration::ZERO,
             listen: listen.parse().unwrap(),
             trusted_proxies: Vec::new(),
             proxy_protocol: false,

@@ -5,6 +5,7 @@
 //! finish and tells the client not to come back on this connection.
 //! Does not know: what a request is about.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io::{self, Read};
@@ -22,14 +23,13 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioTimer;
-use ipnet::IpNet;
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info};
 
-use crate::gateway::{Gateway, Peer};
+use crate::gateway::Peer;
 use crate::observe::chain;
 use crate::upstream::Answer;
 use crate::wire::{Line, Socket, Wire};
@@ -37,6 +37,7 @@ use crate::wire::{Line, Socket, Wire};
 use super::crowd::Crowd;
 use super::frames::{Metered, Scratch};
 use super::handshake::{self, Tls};
+use super::order::Duty;
 use super::place::Place;
 use super::preamble;
 use super::pulse::{Pulse, Tracked, Watched, Word};
@@ -104,19 +105,19 @@ x-portcullis: denied\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 1
 
 /// What every connection of a worker is served with.
 pub(super) struct Service {
-    pub(super) gateway: Gateway,
+    /// What requests are answered by that begin now.
+    pub(super) duty: RefCell<Rc<Duty>>,
     pub(super) rounds: Rounds,
-    pub(super) deadlines: Deadlines,
-    pub(super) reserves: Reserves,
-    pub(super) max_requests: u32,
-    pub(super) trusted_proxies: Vec<IpNet>,
-    pub(super) proxy_protocol: bool,
     pub(super) crowd: Arc<Crowd>,
     pub(super) scratch: Scratch,
     /// `None`: in the clear.
     pub(super) tls: Option<Tls>,
-    /// Told with every answer under TLS, if anything.
-    pub(super) hsts: Option<HeaderValue>,
+}
+
+impl Service {
+    pub(super) fn duty(&self) -> Rc<Duty> {
+        Rc::clone(&self.duty.borrow())
+    }
 }
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Tracked>, Infallible>>>>;
@@ -129,9 +130,10 @@ pub(super) async fn serve(mut stream: TcpStream, from: SocketAddr, service: Rc<S
     service.rounds.join(&pulse);
     let Some(mut peer) = introduced(&mut stream, from, &service, &pulse).await else { return };
     // Proxies speak for many.
-    let seat = if peer.is_trusted() { Ok(None) } else { service.crowd.seat(peer.address) };
+    let most = service.duty().shift().max_connections_per_address;
+    let seat = if peer.is_trusted() { Ok(None) } else { service.crowd.seat(peer.address, most) };
     let Ok(_seat) = seat else {
-        service.gateway.tally().connections_turned_away.add(1);
+        service.duty().gateway.tally().connections_turned_away.add(1);
         return turn_away(&stream, from, service.tls.is_some());
     };
     let (line, spoken) = match &service.tls {
@@ -141,7 +143,8 @@ pub(super) async fn serve(mut stream: TcpStream, from: SocketAddr, service: Rc<S
         }
         Some(tls) => {
             // Boxed: it needs room that no connection needs later.
-            let secured = Box::pin(handshake::secure(stream, from, tls, &pulse, service.gateway.tally()));
+            let duty = service.duty();
+            let secured = Box::pin(handshake::secure(stream, from, tls, &pulse, duty.gateway.tally()));
             let Some(Some(secured)) = while_patient(&pulse, LAST_CALL_TLS, secured).await else { return };
             peer.shows(secured.certificate);
             (secured.line, if secured.http2 { Spoken::Http2 } else { Spoken::Http1 })
@@ -173,9 +176,10 @@ pub(super) fn dismiss(stream: &TcpStream, words: &[u8]) -> bool {
 /// Who is at the other end: by a trusted proxy's preamble, or as the kernel says.
 async fn introduced(stream: &mut TcpStream, from: SocketAddr, service: &Service, pulse: &Pulse) -> Option<Peer> {
     let scheme = if service.tls.is_some() { "https" } else { "http" };
-    let peer = |address| Peer::new(address, scheme, &service.trusted_proxies);
+    let duty = service.duty();
+    let peer = |address| Peer::new(address, scheme, &duty.shift().trusted_proxies);
     let proxy = peer(from);
-    if !(service.proxy_protocol && proxy.is_trusted()) {
+    if !(duty.shift().proxy_protocol && proxy.is_trusted()) {
         return Some(proxy);
     }
     // Boxed: it needs room that no connection needs later.
@@ -197,16 +201,17 @@ async fn introduced(stream: &mut TcpStream, from: SocketAddr, service: &Service,
 
 async fn http1(line: Line, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<Service>) {
     let stream = Watched { stream: Wire::new(line), pulse: Rc::clone(&pulse) };
+    let reserves = service.duty().shift().reserves;
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
-        .max_headers(service.reserves.headers)
-        .max_buf_size(service.reserves.header_bytes)
+        .max_headers(reserves.headers)
+        .max_buf_size(reserves.header_bytes)
         .serve_connection(stream, service_fn(answering(Rc::clone(&service), peer, Rc::clone(&pulse), None)));
     match run(&mut connection, &pulse, |connection| connection.graceful_shutdown()).await {
         Some(Word::HeadOverdue) => {
             let mut line = connection.into_parts().io.stream.into_inner();
-            let _ = timeout(service.deadlines.stall, farewell(&mut line)).await;
+            let _ = timeout(service.duty().shift().deadlines.stall, farewell(&mut line)).await;
         }
         // Under TLS, an end that is meant says so. In one attempt: nobody may be there.
         Some(Word::Overdue | Word::Drain) if !pulse.is_answering() => {
@@ -224,7 +229,7 @@ async fn http1(line: Line, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<Service
 
 async fn http2(line: Line, peer: Rc<Peer>, pulse: Rc<Pulse>, service: Rc<Service>) {
     pulse.multiplex();
-    let reserves = service.reserves;
+    let reserves = service.duty().shift().reserves;
     let watched = Watched { stream: Wire::new(line), pulse: Rc::clone(&pulse) };
     let stream = Metered::new(watched, Rc::clone(&pulse), Rc::clone(&service.scratch), reserves.h2_frames);
     let streams = Streams::new(&pulse);
@@ -256,30 +261,30 @@ fn answering(
 ) -> impl Fn(Request<Incoming>) -> Answering {
     move |mut request| {
         let (answering, number) = pulse.begin();
-        let last = number == service.max_requests;
-        if last && pulse.is_multiplexed() {
+        let duty = service.duty();
+        let multiplexed = streams.is_some();
+        if multiplexed && duty.is_last(number) {
             pulse.tell(Word::Drain);
         }
-        let closes = last && !pulse.is_multiplexed();
         // In HTTP/1.1 the mark stays with the request: there the connection is taken over, and not its stream.
         let switching = streams.as_ref().and_then(|streams| {
             streams.begin();
             request.extensions_mut().remove::<OnUpgrade>().map(|switching| (streams.clone(), switching))
         });
         // In HTTP/1.1 hyper leaves the body out itself.
-        let to_head = streams.is_some() && *request.method() == Method::HEAD;
-        let arrived_at = service.gateway.arrival();
-        let (service, peer) = (Rc::clone(&service), Rc::clone(&peer));
+        let to_head = multiplexed && *request.method() == Method::HEAD;
+        let arrived_at = duty.gateway.arrival();
+        let peer = Rc::clone(&peer);
         Box::pin(async move {
-            let mut response = service.gateway.handle(Box::new(request), &peer, arrived_at).await;
+            let mut response = duty.gateway.handle(Box::new(request), &peer, arrived_at).await;
             // A tunnel is the last of its connection anyway.
-            if closes && !matches!(response.body(), Answer::Switched(_)) {
+            if !multiplexed && duty.is_last(number) && !matches!(response.body(), Answer::Switched(_)) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             if to_head {
                 response = without_body(response);
             }
-            if let Some(hsts) = &service.hsts {
+            if let Some(hsts) = &duty.shift().hsts {
                 response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
             }
             Ok(response.map(|answer| Tracked { answer: switch(answer, switching, answering.pulse()), answering }))

@@ -9,9 +9,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The connections of all workers, by address. Asked once per connection.
+#[derive(Default)]
 pub(super) struct Crowd {
-    /// Zero: as many as anybody likes.
-    most: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -22,22 +21,19 @@ pub(super) struct Seat {
 }
 
 impl Crowd {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, open: Mutex::default() }
-    }
-
-    /// Counts a connection of `address` for as long as the seat lasts.
+    /// Counts a connection of `address` for as long as the seat lasts. Each may have `most`; zero is as many as anybody likes,
+    /// which nobody counts.
     ///
     /// # Errors
     /// When that address has as many as it may.
-    pub(super) fn seat(self: &Arc<Self>, address: IpAddr) -> Result<Option<Seat>, Crowded> {
-        if self.most == 0 {
+    pub(super) fn seat(self: &Arc<Self>, address: IpAddr, most: usize) -> Result<Option<Seat>, Crowded> {
+        if most == 0 {
             return Ok(None);
         }
         let network = network(address);
         let mut open = self.open();
         let own = open.entry(network).or_default();
-        if *own >= self.most {
+        if *own >= most {
             return Err(Crowded);
         }
         *own += 1;
@@ -83,8 +79,8 @@ mod tests {
 
     #[test]
     fn an_address_has_its_share_and_gets_it_back() {
-        let crowd = Arc::new(Crowd::new(2));
-        let seat = |address: &str| crowd.seat(address.parse().unwrap());
+        let crowd = Arc::new(Crowd::default());
+        let seat = |address: &str| crowd.seat(address.parse().unwrap(), 2);
         let (first, _second) = (seat("192.0.2.1").unwrap(), seat("192.0.2.1").unwrap());
         assert_eq!(seat("192.0.2.1").err(), Some(Crowded));
         assert!(seat("192.0.2.2").is_ok());
@@ -95,8 +91,8 @@ mod tests {
 
     #[test]
     fn a_network_of_ipv6_is_one_client() {
-        let crowd = Arc::new(Crowd::new(1));
-        let seat = |address: &str| crowd.seat(address.parse().unwrap());
+        let crowd = Arc::new(Crowd::default());
+        let seat = |address: &str| crowd.seat(address.parse().unwrap(), 1);
         let _first = seat("2001:db8:1:2::1").unwrap();
         assert!(seat("2001:db8:1:2:ffff::1").is_err());
         assert!(seat("2001:db8:1:3::1").is_ok());
@@ -104,8 +100,8 @@ mod tests {
 
     #[test]
     fn without_a_limit_nothing_is_counted() {
-        let crowd = Arc::new(Crowd::new(0));
-        let _seats: Vec<_> = (0..100).map(|_| crowd.seat("192.0.2.1".parse().unwrap()).unwrap()).collect();
+        let crowd = Arc::new(Crowd::default());
+        let _seats: Vec<_> = (0..100).map(|_| crowd.seat("192.0.2.1".parse().unwrap(), 0).unwrap()).collect();
         assert!(crowd.open().is_empty());
     }
 }

@@ -3,7 +3,7 @@
 //! Guarantees: one bound socket, shared by all workers, so no connection that the kernel has queued is lost with one of
 //! them; each takes an equal share of the connections, however fast they come, and a busy one's share is taken by the
 //! others; each connection belongs to one worker thread for life; every wait on a client has a deadline; connections are
-//! bounded, in all and of each address.
+//! bounded, in all and of each address; what is in force can be replaced while it runs, and no connection ends for it.
 //! Does not know: tokens, routes, sessions.
 
 mod connection;
@@ -14,6 +14,7 @@ mod frames;
 pub mod fuzzing;
 mod handshake;
 mod listener;
+mod order;
 mod place;
 mod preamble;
 mod pulse;
@@ -24,5 +25,6 @@ mod worker;
 
 pub use connection::{Deadlines, Reserves};
 pub use listener::{BindError, bind};
+pub use order::{InForce, Order};
 pub use redirect::Redirect;
 pub use worker::{Crew, Shift};

@@ -34,6 +34,15 @@ impl Rounds {
         });
     }
 
+    /// Sends clients of HTTP/2 away, as can be done without losing a request. In HTTP/1.1 only an answer can say so.
+    pub(super) fn leave(&self) {
+        self.each(|pulse| {
+            if pulse.is_multiplexed() {
+                pulse.tell(Word::Drain);
+            }
+        });
+    }
+
     /// Tells every connection, and all that join from now on, to finish.
     pub(super) fn drain(&self) {
         self.draining.set(true);

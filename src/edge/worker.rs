@@ -4,6 +4,8 @@
 //! descriptors backs off and never spins; draining first takes in what the kernel has queued, then stops accepting.
 //! Does not know: what a request is about.
 
+use std::cell::RefCell;
+use std::future::pending;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -22,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::gateway::Gateway;
+use crate::gateway::Retired;
 use crate::muster::Roll;
 use crate::observe::chain;
 use crate::tls::InForce;
@@ -33,6 +35,7 @@ use super::crowd::Crowd;
 use super::door::Door;
 use super::frames;
 use super::handshake::{HURRY, Tls};
+use super::order::{Duty, InForce as Orders};
 use super::place::{Place, Places};
 use super::rounds::Rounds;
 
@@ -55,6 +58,8 @@ pub struct Shift {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether these begin with a preamble that names the client.
     pub proxy_protocol: bool,
+    /// For how long clients are sent away before nobody is let in any more.
+    pub drain_delay: Duration,
     pub drain_timeout: Duration,
     /// `None`: in the clear.
     pub tls: Option<Arc<InForce>>,
@@ -67,30 +72,26 @@ pub struct Shift {
 /// The workers of this process.
 pub struct Crew {
     threads: Vec<JoinHandle<()>>,
+    leave: CancellationToken,
     drain: CancellationToken,
 }
 
 impl Crew {
-    /// Starts a worker for each of `rolls` on the bound `listener`. Each makes its own gateway, on its own thread.
+    /// Starts a worker for each of `rolls` on the bound `listener`. Each makes its own gateway, on its own thread. Whether it
+    /// is TLS that they speak, and how many handshakes at once, is settled by the order of now.
     ///
     /// # Errors
     /// When the system gives no thread, no runtime or no copy of the socket.
-    pub fn start(
-        listener: &TcpListener,
-        rolls: Vec<Roll>,
-        shift: &Shift,
-        gateway: impl Fn() -> Gateway + Send + Sync + 'static,
-    ) -> io::Result<Self> {
-        let (drain, places) = (CancellationToken::new(), Arc::new(Places::default()));
-        let crowd = Arc::new(Crowd::new(shift.max_connections_per_address));
-        let gateway = Arc::new(gateway);
+    pub fn start(listener: &TcpListener, rolls: Vec<Roll>, in_force: &Arc<Orders>) -> io::Result<Self> {
+        let (leave, drain, places) = (CancellationToken::new(), CancellationToken::new(), Arc::new(Places::default()));
+        let crowd = Arc::new(Crowd::default());
         let workers = rolls.len();
         let mut threads = Vec::with_capacity(workers);
         for (number, roll) in rolls.into_iter().enumerate() {
             let listener = listener.try_clone()?;
             let (outcome, started) = channel();
-            let (shift, drain) = (shift.clone(), drain.clone());
-            let (places, gateway) = (Arc::clone(&places), Arc::clone(&gateway));
+            let (leave, drain) = (leave.clone(), drain.clone());
+            let (places, in_force) = (Arc::clone(&places), Arc::clone(in_force));
             let crowd = Arc::clone(&crowd);
             let work = move || {
                 // Made here, as such a runtime cannot leave its thread. Whoever starts us waits for the outcome.
@@ -102,28 +103,26 @@ impl Crew {
                 };
                 drop(outcome.send(Ok(())));
                 runtime.block_on(async {
-                    let service = Service {
-                        gateway: gateway(),
-                        rounds: Rounds::default(),
-                        deadlines: shift.deadlines,
-                        reserves: shift.reserves,
-                        max_requests: shift.max_requests,
-                        trusted_proxies: shift.trusted_proxies.clone(),
-                        proxy_protocol: shift.proxy_protocol,
-                        crowd,
-                        scratch: frames::scratch(),
-                        tls: shift.tls.clone().map(|in_force| Tls::new(in_force, shift.max_handshakes)),
-                        hsts: shift.hsts.clone(),
-                    };
+                    let duty = Duty::first(in_force.order());
+                    let shift = duty.shift();
+                    let tls = shift.tls.clone().map(|in_force| Tls::new(in_force, shift.max_handshakes));
+                    let duty = RefCell::new(Rc::new(duty));
+                    let service = Service { duty, rounds: Rounds::default(), crowd, scratch: frames::scratch(), tls };
                     let (service, connections) = (Rc::new(service), TaskTracker::new());
-                    let worker = Worker { service, shift, workers, places, connections };
-                    Rc::new(worker).work(door, roll, drain).await;
+                    let retired = RefCell::default();
+                    let worker = Worker { service, in_force, workers, places, connections, retired };
+                    Rc::new(worker).work(door, roll, leave, drain).await;
                 });
             };
             threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
             started.recv().map_err(io::Error::other)??;
         }
-        Ok(Self { threads, drain })
+        Ok(Self { threads, leave, drain })
+    }
+
+    /// Sends clients away: whoever asks is answered, and told not to come back on that connection.
+    pub fn leave(&self) {
+        self.leave.cancel();
     }
 
     /// Stops accepting, lets requests in flight finish within the drain timeout, and returns when all workers ended.
@@ -139,29 +138,38 @@ impl Crew {
 /// One worker, on its thread.
 struct Worker {
     service: Rc<Service>,
-    shift: Shift,
+    in_force: Arc<Orders>,
     /// How many of us there are.
     workers: usize,
     /// For the connections of all workers.
     places: Arc<Places>,
     /// Those of this one.
     connections: TaskTracker,
+    /// What former orders have left.
+    retired: RefCell<Vec<Retired>>,
 }
 
 impl Worker {
-    async fn work(self: Rc<Self>, door: Door, roll: Roll, drain: CancellationToken) {
+    async fn work(self: Rc<Self>, door: Door, roll: Roll, leave: CancellationToken, drain: CancellationToken) {
         let door = Rc::new(door);
         let (worker, while_open) = (Rc::clone(&self), Rc::downgrade(&door));
         spawn_local(roll.answer(move || {
+            worker.take_up();
             if let Some(door) = while_open.upgrade() {
                 worker.admit_queued(&door);
             }
         }));
-        let mut round = interval(self.shift.round);
-        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut round = self.round();
+        let leaving = async {
+            leave.cancelled().await;
+            self.service.duty().leave();
+            self.service.rounds.leave();
+            pending::<()>().await;
+        };
         tokio::select! {
             biased;
             () = drain.cancelled() => {}
+            () = leaving => {}
             () = self.go_rounds(&mut round) => {}
             () = self.accept(&door) => {}
         }
@@ -177,7 +185,8 @@ impl Worker {
                 () = self.go_rounds(&mut round) => {}
             }
         };
-        if timeout(self.shift.drain_timeout, drained).await.is_err() {
+        let patience = self.service.duty().shift().drain_timeout;
+        if timeout(patience, drained).await.is_err() {
             warn!(open = self.connections.len(), "drain timeout: connections are cut");
         }
     }
@@ -186,12 +195,38 @@ impl Worker {
     async fn go_rounds(&self, round: &mut Interval) {
         loop {
             round.tick().await;
-            let now = Instant::now();
+            self.take_up();
+            let (now, duty) = (Instant::now(), self.service.duty());
             // First: what it cuts is told at once.
-            self.service.gateway.tidy(now);
+            duty.gateway.tidy(now);
+            if !self.retired.borrow().is_empty() {
+                let time = duty.gateway.arrival();
+                self.retired.borrow_mut().retain_mut(|retired| retired.tidy(now, time));
+            }
             let hurry = self.service.tls.as_ref().filter(|tls| tls.is_pressed()).map(|_| HURRY);
-            self.service.rounds.go(now, &self.service.deadlines, hurry);
+            self.service.rounds.go(now, &duty.shift().deadlines, hurry);
+            if round.period() != duty.shift().round {
+                *round = self.round();
+                // The first one is due at once, and has just been gone.
+                round.tick().await;
+            }
         }
+    }
+
+    fn round(&self) -> Interval {
+        let mut round = interval(self.service.duty().shift().round);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        round
+    }
+
+    /// Goes by the order of now, if it is another one: whatever begins from here on does, and what is under way ends as it
+    /// began.
+    fn take_up(&self) {
+        let former = self.service.duty();
+        let Some(order) = self.in_force.other_than(&former.order) else { return };
+        let duty = former.succeeded_by(order);
+        self.retired.borrow_mut().push(former.gateway.retire(&duty.gateway));
+        *self.service.duty.borrow_mut() = Rc::new(duty);
     }
 
     /// Accepts connections, for ever.
@@ -216,16 +251,16 @@ impl Worker {
     }
 
     fn admit(&self, stream: TcpStream, from: SocketAddr) {
-        let place = Place::take(&self.places);
-        if self.places.taken() > self.shift.max_connections {
-            self.service.gateway.tally().connections_turned_away.add(1);
+        let (place, duty) = (Place::take(&self.places), self.service.duty());
+        if self.places.taken() > duty.shift().max_connections {
+            duty.gateway.tally().connections_turned_away.add(1);
             return connection::turn_away(&stream, from, self.service.tls.is_some());
         }
         let service = Rc::clone(&self.service);
         self.connections.spawn_local(async move {
-            service.gateway.tally().connections_opened.add(1);
+            service.duty().gateway.tally().connections_opened.add(1);
             connection::serve(stream, from, Rc::clone(&service), place).await;
-            service.gateway.tally().connections_closed.add(1);
+            service.duty().gateway.tally().connections_closed.add(1);
         });
     }
 }

@@ -5,6 +5,7 @@
 //! Does not know: what the upstream would say.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HOST, HeaderValue};
@@ -17,6 +18,7 @@ use crate::profile::rfc3339;
 use crate::token::{AccessStanding, Envelope, Timestamp, TokenId};
 
 use super::admissible::admissible;
+use super::current::Current;
 use super::handling::Handling;
 use super::judge::{By, Judge, Presented};
 use super::{Charter, Demand, Refusal, Visitor, Way, cors, path};
@@ -155,7 +157,8 @@ async fn judge(
     now: Timestamp,
     told: &mut Explanation,
 ) -> Result<String, Refusal> {
-    let judge = Judge::new(Arc::clone(charter), 0, Arc::new(Tally::default()));
+    let current = Rc::new(Current::new(Arc::clone(charter)));
+    let judge = Judge::new(Arc::clone(charter), current, Arc::new(Tally::default()));
     let visitor = |realm| Visitor {
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         realm,

@@ -22,6 +22,7 @@ use crate::token::{AccessStanding, SESSIONS_ADMIN, Scopes, TOKENS_MANAGE, Timest
 use crate::upstream::Permit;
 use crate::upstream::headers::Identity;
 
+use super::current::Current;
 use super::handling::Handling;
 use super::leash::{OfForeign, OfSession, OfUser};
 use super::refusal::Refusal;
@@ -120,6 +121,8 @@ impl By {
 /// The judge of one worker.
 pub struct Judge {
     charter: Arc<Charter>,
+    /// What lasts goes by this one.
+    current: Rc<Current>,
     verified: VerifiedTokens,
     /// Of the keys, our own and others', by which the tokens in `verified` were verified.
     keys_epoch: Cell<u64>,
@@ -127,9 +130,10 @@ pub struct Judge {
 }
 
 impl Judge {
-    pub fn new(charter: Arc<Charter>, cache_entries: usize, tally: Arc<Tally>) -> Self {
+    pub fn new(charter: Arc<Charter>, current: Rc<Current>, tally: Arc<Tally>) -> Self {
         let keys_epoch = Cell::new(keys_epoch(&charter));
-        Self { charter, verified: VerifiedTokens::new(cache_entries), keys_epoch, tally }
+        let verified = VerifiedTokens::new(charter.token_cache_entries);
+        Self { charter, current, verified, keys_epoch, tally }
     }
 
     /// Judges a request against what its route demands, and puts into `headers` what the upstream is to know the caller
@@ -182,7 +186,7 @@ impl Judge {
                 let signed_in = Box::pin(signing_in).await;
                 let user = signed_in.map_err(sign_in_refusal)?;
                 meet(demand, &user.name, &user.scopes, &user.roles)?;
-                let bond = OfUser { charter: Arc::clone(&self.charter), user: Arc::clone(&user) };
+                let bond = OfUser { current: Rc::clone(&self.current), user: Arc::clone(&user) };
                 self.charter.sunset.note(&user.name);
                 let identity = match handing {
                     Some(handing) => {
@@ -286,13 +290,13 @@ impl Judge {
         let charter = &*self.charter;
         if let Some(foreign) = charter.issuers.verify(text, &charter.policy, now) {
             let foreign = Arc::new(foreign.map_err(Refusal::Token)?);
-            let bond = OfForeign { charter: Arc::clone(&self.charter), foreign: Arc::clone(&foreign) };
+            let bond = OfForeign { current: Rc::clone(&self.current), foreign: Arc::clone(&foreign) };
             let identity = Rc::new(identity_of_foreign(&foreign)?.bound(Box::new(bond)));
             return Ok(Admitted { token: Token::Foreign(foreign), identity, own: OnceCell::new() });
         }
         let verified = access::verify(text, &charter.keys.ring(), &charter.policy, now).map_err(Refusal::Token)?;
         let verified = Arc::new(verified);
-        let bond = OfSession::new(Arc::clone(&self.charter), Arc::clone(&verified));
+        let bond = OfSession::new(Rc::clone(&self.current), Arc::clone(&verified));
         let identity = Rc::new(identity_of_token(&verified)?.bound(Box::new(bond)));
         let unasked = Cell::new(Good { epoch: u64::MAX, until: None });
         Ok(Admitted { token: Token::Own { verified, good: unasked }, identity, own: OnceCell::new() })

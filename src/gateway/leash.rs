@@ -7,6 +7,7 @@
 //! Does not know: connections, what a stream is.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::account::User;
@@ -15,11 +16,12 @@ use crate::token::{AccessStanding, Timestamp, Verified};
 use crate::upstream::Bond;
 
 use super::Charter;
+use super::current::Current;
 use super::judge::keys_epoch;
 
 /// Of a token of ours.
 pub(super) struct OfSession {
-    charter: Arc<Charter>,
+    current: Rc<Current>,
     verified: Arc<Verified>,
     /// It holds while the epoch is this one, and until then.
     holds: Cell<Option<(u64, Timestamp)>>,
@@ -27,24 +29,24 @@ pub(super) struct OfSession {
 
 /// Of a token of another issuer's.
 pub(super) struct OfForeign {
-    pub(super) charter: Arc<Charter>,
+    pub(super) current: Rc<Current>,
     pub(super) foreign: Arc<Foreign>,
 }
 
 /// Of a password.
 pub(super) struct OfUser {
-    pub(super) charter: Arc<Charter>,
+    pub(super) current: Rc<Current>,
     pub(super) user: Arc<User>,
 }
 
 impl OfSession {
-    pub(super) fn new(charter: Arc<Charter>, verified: Arc<Verified>) -> Self {
-        Self { charter, verified, holds: Cell::new(None) }
+    pub(super) fn new(current: Rc<Current>, verified: Arc<Verified>) -> Self {
+        Self { current, verified, holds: Cell::new(None) }
     }
 
     /// Until when it holds if nothing changes; `None` if it does not.
-    fn until(&self, now: Timestamp) -> Option<Timestamp> {
-        let (charter, verified) = (&*self.charter, &*self.verified);
+    fn until(&self, charter: &Charter, now: Timestamp) -> Option<Timestamp> {
+        let verified = &*self.verified;
         if charter.store.restorations().refuse_access(verified.issued_at) {
             return None;
         }
@@ -67,12 +69,13 @@ impl OfSession {
 
 impl Bond for OfSession {
     fn holds(&self, now: Timestamp) -> bool {
+        let charter = self.current.charter();
         // Read before the question, so that a change in between makes the next round ask again.
-        let epoch = self.charter.store.epoch().wrapping_add(keys_epoch(&self.charter));
+        let epoch = charter.store.epoch().wrapping_add(keys_epoch(&charter));
         if self.holds.get().is_some_and(|(asked, until)| asked == epoch && now < until) {
             return true;
         }
-        let until = self.until(now);
+        let until = self.until(&charter, now);
         self.holds.set(until.map(|until| (epoch, until)));
         until.is_some()
     }
@@ -80,14 +83,14 @@ impl Bond for OfSession {
 
 impl Bond for OfForeign {
     fn holds(&self, now: Timestamp) -> bool {
-        let charter = &*self.charter;
+        let charter = self.current.charter();
         self.foreign.check_time(now, &charter.policy).is_ok() && charter.issuers.still_verifies(&self.foreign)
     }
 }
 
 impl Bond for OfUser {
     fn holds(&self, _now: Timestamp) -> bool {
-        let current = self.charter.accounts.find(&self.user.name);
+        let current = self.current.charter().accounts.find(&self.user.name);
         current.is_some_and(|current| current.same_credential(&self.user) && current.scopes.cover(&self.user.scopes))
     }
 }

@@ -10,6 +10,7 @@ mod admissible;
 mod body;
 mod certified;
 mod cors;
+mod current;
 mod endpoint;
 mod explain;
 mod foresight;
@@ -47,7 +48,7 @@ use crate::metrics::{Metrics, RuleNumber};
 use crate::profile::Sessions;
 use crate::store::Store;
 use crate::token::{Policy, Sealing};
-use crate::upstream::Tracing;
+use crate::upstream::{Terms, Tracing};
 
 use endpoint::Endpoint;
 use mapping::strip_prefix_loosely;
@@ -65,7 +66,7 @@ pub use once::{Once, OnceBy, OncePolicy, Outcome};
 pub use preset::{FURTHER_SCOPES, smsgate as smsgate_rules};
 pub use realms::{RealmPlace, RealmPlaces};
 pub use refusal::{Manner, Refusal};
-pub use request::Gateway;
+pub use request::{Gateway, Retired};
 pub use route::{Demand, Routes, Rule};
 pub use sunset::{BasicUse, Sunset};
 pub use visitor::{Peer, Visitor};
@@ -91,7 +92,8 @@ pub struct Bounds {
     pub body_timeout: Duration,
 }
 
-/// What all workers share: the rules in force and the rooms they rest on.
+/// What all workers share: the rules in force and the rooms they rest on. It never changes: a reload puts another one in
+/// its place, which rests on the same rooms as far as they can be kept.
 pub struct Charter {
     pub clock: Arc<Clock>,
     pub policy: Arc<Policy>,
@@ -125,6 +127,12 @@ pub struct Charter {
     pub handover: Handover,
     pub access_log: AccessLog,
     pub tracing: Tracing,
+    /// How workers reach the upstream.
+    pub upstream: Arc<Terms>,
+    /// On a gate that only follows another one: where our own endpoints are answered.
+    pub primary: Option<Arc<Terms>>,
+    /// Verified tokens that each worker remembers.
+    pub token_cache_entries: usize,
     pub metrics: Arc<Metrics>,
 }
 

@@ -5,6 +5,7 @@
 //! Does not know: how any step is done.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,6 +21,7 @@ use crate::upstream::headers::X_REQUEST_ID;
 use crate::upstream::{Answer, Marks, Terms, Trace, Traces, Upstream, UpstreamError};
 
 use super::admissible::admissible;
+use super::current::Current;
 use super::handling::Handling;
 use super::handover::{self, Note};
 use super::judge::{By, Judge, Pass};
@@ -28,13 +30,17 @@ use super::once::Turn;
 use super::refusal::{Dress, Wording};
 use super::{AccessLog, Charter, Peer, Refusal, Visitor, Way, cors, endpoint, own_credentials, path, reply, visitor};
 
+/// Upstreams to which nothing new is sent.
+pub struct Retired(Vec<Rc<Upstream>>);
+
 /// The gate, as one worker sees it.
 pub struct Gateway {
     charter: Arc<Charter>,
+    current: Rc<Current>,
     judge: Judge,
-    upstream: Upstream,
+    upstream: Rc<Upstream>,
     /// On a gate that only follows another one: where our own endpoints are answered.
-    primary: Option<Upstream>,
+    primary: Option<Rc<Upstream>>,
     request_ids: RequestIds,
     traces: Traces,
     tally: Arc<Tally>,
@@ -50,14 +56,61 @@ struct Noted {
     log: Option<AccessLog>,
 }
 
+impl Retired {
+    /// Looks after what is still under way, as [`Gateway::tidy`] does. Whether anything is.
+    pub fn tidy(&mut self, now: Instant, time: Timestamp) -> bool {
+        // Whoever still sends something has a hold on it, and so has what is sent.
+        self.0.retain(|upstream| {
+            upstream.tidy(now, time);
+            Rc::strong_count(upstream) > 1 || !upstream.is_spent()
+        });
+        !self.0.is_empty()
+    }
+}
+
 impl Gateway {
-    /// With `primary`, our own endpoints are answered there.
-    pub fn new(charter: Arc<Charter>, upstream: Terms, primary: Option<Terms>, cache_entries: usize) -> Self {
-        let tally = charter.metrics.tally();
-        let judge = Judge::new(Arc::clone(&charter), cache_entries, Arc::clone(&tally));
-        let (upstream, primary) = (Upstream::new(upstream), primary.map(Upstream::new));
+    pub fn new(charter: Arc<Charter>) -> Self {
+        let upstream = |terms: &Arc<Terms>| Rc::new(Upstream::new(Arc::clone(terms)));
+        let (tally, current) = (charter.metrics.tally(), Rc::new(Current::new(Arc::clone(&charter))));
+        let (to_upstream, to_primary) = (upstream(&charter.upstream), charter.primary.as_ref().map(upstream));
+        Self::with(charter, current, to_upstream, to_primary, tally)
+    }
+
+    /// The one that takes its place under another charter. Connections to an upstream on the same terms are shared; what
+    /// lasts goes by the new charter from now on.
+    pub fn succeeded_by(&self, charter: Arc<Charter>) -> Self {
+        self.current.replace(Arc::clone(&charter));
+        let kept = |known: &Rc<Upstream>, terms: &Arc<Terms>| known.is_under(terms).then(|| Rc::clone(known));
+        let made = |terms: &Arc<Terms>| Rc::new(Upstream::new(Arc::clone(terms)));
+        let upstream = kept(&self.upstream, &charter.upstream).unwrap_or_else(|| made(&charter.upstream));
+        let primary = charter.primary.as_ref().map(|terms| {
+            let known = self.primary.as_ref().and_then(|known| kept(known, terms));
+            known.unwrap_or_else(|| made(terms))
+        });
+        let tally = charter.metrics.tally_after(&self.tally);
+        Self::with(charter, Rc::clone(&self.current), upstream, primary, tally)
+    }
+
+    fn with(
+        charter: Arc<Charter>,
+        current: Rc<Current>,
+        upstream: Rc<Upstream>,
+        primary: Option<Rc<Upstream>>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        let judge = Judge::new(Arc::clone(&charter), Rc::clone(&current), Arc::clone(&tally));
         let traces = Traces::new(charter.tracing);
-        Self { charter, judge, upstream, primary, request_ids: RequestIds::begun(), traces, tally }
+        Self { charter, current, judge, upstream, primary, request_ids: RequestIds::begun(), traces, tally }
+    }
+
+    /// What it does not share with its successor: to be tidied on, until nothing is left of it.
+    pub fn retire(&self, successor: &Self) -> Retired {
+        let still = |upstream: &&Rc<Upstream>| {
+            let shared = [Some(&successor.upstream), successor.primary.as_ref()];
+            !shared.into_iter().flatten().any(|shared| Rc::ptr_eq(shared, upstream))
+        };
+        let own = [Some(&self.upstream), self.primary.as_ref()].into_iter().flatten().filter(still);
+        Retired(own.inspect(|upstream| upstream.retire()).cloned().collect())
     }
 
     /// Lets go of what has been idle for too long and gives up what was waited for in vain. To be called now and then.

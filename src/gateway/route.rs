@@ -133,7 +133,13 @@ struct Node {
 
 impl Routes {
     pub fn new(rules: impl IntoIterator<Item = Rule>, unmatched: Demand) -> Self {
-        let (mut root, mut names) = (Node::default(), RuleNames::default());
+        Self::named(RuleNames::default(), rules, unmatched)
+    }
+
+    /// The same, counted by numbers of which `names` knows some already: a rule that reads as one before has the number of
+    /// that one.
+    pub fn named(mut names: RuleNames, rules: impl IntoIterator<Item = Rule>, unmatched: Demand) -> Self {
+        let mut root = Node::default();
         for rule in rules {
             let number = names.number(&rule.name());
             root.add(Numbered { rule, number });

@@ -34,7 +34,12 @@ pub struct Sunset {
     /// Where to get a token instead.
     way_out: Arc<str>,
     headers: HeaderMap,
-    uses: DashMap<Arc<str>, u64>,
+    uses: Arc<Uses>,
+}
+
+#[derive(Debug, Default)]
+struct Uses {
+    by_user: DashMap<Arc<str>, u64>,
     further: AtomicU64,
 }
 
@@ -50,7 +55,13 @@ impl Sunset {
             set(DEPRECATION, Some(format!("@{}", since.as_secs())));
             set(SUNSET, until.and_then(http_date));
         }
-        Self { rule, way_out: way_out.into(), headers, uses: DashMap::new(), further: AtomicU64::new(0) }
+        Self { rule, way_out: way_out.into(), headers, uses: Arc::default() }
+    }
+
+    /// The same, with what `former` has counted.
+    #[must_use]
+    pub fn remembering(self, former: &Self) -> Self {
+        Self { uses: Arc::clone(&former.uses), ..self }
     }
 
     /// Whether a password opens anything at `now`.
@@ -70,13 +81,13 @@ impl Sunset {
         if !matches!(self.rule, BasicUse::Warn { .. }) {
             return;
         }
-        if let Some(mut uses) = self.uses.get_mut(user) {
+        if let Some(mut uses) = self.uses.by_user.get_mut(user) {
             *uses += 1;
-        } else if self.uses.len() < MOST_USERS {
+        } else if self.uses.by_user.len() < MOST_USERS {
             info!(event = "basic_deprecated", user = &**user, "still uses a password in place of a token");
-            self.uses.insert(Arc::clone(user), 1);
+            self.uses.by_user.insert(Arc::clone(user), 1);
         } else {
-            self.further.fetch_add(1, Ordering::Relaxed);
+            self.uses.further.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -89,9 +100,9 @@ impl Sunset {
 
     /// How often each user has made use of it since the start, and under no name those who are not told apart.
     pub fn uses(&self) -> Vec<(Arc<str>, u64)> {
-        let further = self.further.load(Ordering::Relaxed);
+        let further = self.uses.further.load(Ordering::Relaxed);
         let further = (further > 0).then(|| (Arc::from(""), further));
-        self.uses.iter().map(|entry| (Arc::clone(entry.key()), *entry.value())).chain(further).collect()
+        self.uses.by_user.iter().map(|entry| (Arc::clone(entry.key()), *entry.value())).chain(further).collect()
     }
 }
 

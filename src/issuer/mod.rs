@@ -81,6 +81,29 @@ impl Issuers {
         Self { list: list.collect(), epoch: AtomicU64::new(0) }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Takes over what `former` knows of the same issuers: nobody is to be refused for want of keys that were there.
+    #[must_use]
+    pub fn succeeding(mut self, former: &Self) -> Self {
+        for issuer in &self.list {
+            let same = |known: &&Issuer| {
+                let (known, own) = (&known.trust, &issuer.trust);
+                known.issuer == own.issuer && known.source == own.source && known.algorithms == own.algorithms
+            };
+            // What stands in a file has just been read.
+            if let Some(known) = former.list.iter().find(same).filter(|_| matches!(issuer.trust.source, Source::Url(_)))
+            {
+                issuer.keys.store(known.keys.load_full());
+            }
+        }
+        // Neither of the two numbers is ever taken for the other's.
+        self.epoch = AtomicU64::new(former.epoch().wrapping_add(1));
+        self
+    }
+
     /// Moves whenever a key is gone: what it had signed does not count any more. Read before [`Issuers::verify`].
     pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)

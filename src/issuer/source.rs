@@ -34,7 +34,7 @@ pub struct Endpoint {
 }
 
 /// What bounds a fetch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     pub bytes: usize,
     pub keys: usize,

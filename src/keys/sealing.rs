@@ -33,7 +33,7 @@ pub const SEAL_BYTES: usize = ID + NONCE + 16;
 const SETTLE_SECS: u64 = 5;
 
 /// How long keys are used.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealingTerms {
     /// A key seals for so long.
     pub rotation: Duration,

@@ -36,6 +36,9 @@ pub enum Step {
 pub struct Events {
     counts: [AtomicU64; Event::ALL.len()],
     steps: [OfStep; 2],
+    reloads: [AtomicU64; 2],
+    /// In seconds since 1970.
+    configured_at: AtomicU64,
     /// Of access tokens that were not known from the last time.
     pub verification: Histogram,
 }
@@ -88,6 +91,25 @@ impl Events {
         let of_step = &self.steps[step as usize];
         if succeeded { &of_step.succeeded } else { &of_step.failed }.fetch_add(1, Ordering::Relaxed);
         of_step.took.observe(took);
+    }
+
+    /// A configuration is in force since `at`, in seconds since 1970.
+    pub fn configured(&self, at: u64) {
+        self.configured_at.store(at, Ordering::Relaxed);
+    }
+
+    pub(super) fn configured_at(&self) -> u64 {
+        self.configured_at.load(Ordering::Relaxed)
+    }
+
+    /// The configuration was read anew, and took effect or did not.
+    pub fn reloaded(&self, succeeded: bool) {
+        self.reloads[usize::from(succeeded)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it did, and did not.
+    pub(super) fn reloads(&self) -> (u64, u64) {
+        (self.reloads[1].load(Ordering::Relaxed), self.reloads[0].load(Ordering::Relaxed))
     }
 
     /// How often it succeeded and failed.

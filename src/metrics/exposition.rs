@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 use super::events::{Event, Step};
 use super::histogram::{Histogram, Observed};
 use super::tally::{Count, Tally};
-use super::{Decision, Kind, Metrics, Read, Reading, RuleNames, process};
+use super::{Decision, Kind, Metrics, Read, Reading, process};
 
 /// Of what [`Metrics::text`] writes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -62,6 +62,7 @@ impl Collector for Metrics {
         self.write_requests(&mut page)?;
         self.write_connections(&mut page)?;
         self.write_tokens(&mut page)?;
+        self.write_reloads(&mut page)?;
         self.write_vendors(&mut page)?;
         for reading in self.readings.get().into_iter().flatten() {
             write_reading(&mut page, reading)?;
@@ -80,8 +81,8 @@ impl Metrics {
     }
 
     fn write_requests(&self, page: &mut Page<'_>) -> Written {
-        let fallback = RuleNames::default();
-        let names: Vec<_> = self.rules.get().unwrap_or(&fallback).iter().collect();
+        let names = self.rules.load();
+        let names: Vec<_> = names.iter().collect();
         let name = |index: usize| names.get(index).copied().unwrap_or_default();
         let (mut requests, mut refusals) = (BTreeMap::new(), BTreeMap::new());
         let mut upstream: Vec<_> = names.iter().map(|_| Observed::default()).collect();
@@ -138,6 +139,18 @@ impl Metrics {
             counter(&mut family.encode_family(&[("stage", stage)])?, count)?;
         }
         Ok(())
+    }
+
+    fn write_reloads(&self, page: &mut Page<'_>) -> Written {
+        let help = "Readings of the configuration while running, by whether it took effect or the former one stays";
+        let mut family = page.family("portcullis_config_reloads", help, Kind::Counter)?;
+        let (succeeded, failed) = self.events.reloads();
+        for (outcome, count) in [("success", succeeded), ("failure", failed)] {
+            counter(&mut family.encode_family(&[("outcome", outcome)])?, count)?;
+        }
+        let help = "When the configuration last took effect, at the start or later, in seconds since 1970";
+        let name = "portcullis_config_last_reload_success_timestamp_seconds";
+        page.family(name, help, Kind::Gauge)?.encode_gauge(&self.events.configured_at())
     }
 
     fn write_tokens(&self, page: &mut Page<'_>) -> Written {
@@ -269,7 +282,7 @@ mod tests {
 
     use http::StatusCode;
 
-    use super::super::{Reading, RuleNumber};
+    use super::super::{Reading, RuleNames, RuleNumber};
     use super::*;
 
     fn busy() -> Arc<Metrics> {

@@ -16,6 +16,8 @@ mod tally;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use arc_swap::ArcSwap;
+
 pub use events::{Event, Events, Step};
 pub use exposition::CONTENT_TYPE;
 pub use histogram::{Histogram, Observed};
@@ -26,7 +28,8 @@ pub use tally::{Decision, Tally};
 #[derive(Debug, Default)]
 pub struct Metrics {
     pub events: Events,
-    rules: OnceLock<RuleNames>,
+    /// In the order of their numbers; there are ever more of them.
+    rules: ArcSwap<RuleNames>,
     workers: Mutex<Vec<Arc<Tally>>>,
     readings: OnceLock<Vec<Reading>>,
 }
@@ -103,9 +106,14 @@ impl std::fmt::Debug for Reading {
 }
 
 impl Metrics {
-    /// Names the rules that requests are counted by. Only the first call counts.
+    /// Names the rules that requests are counted by. What was named before keeps its number: see [`Metrics::rules`].
     pub fn name_rules(&self, names: RuleNames) {
-        let _ = self.rules.set(names);
+        self.rules.store(Arc::new(names));
+    }
+
+    /// The names so far, for others to be added to.
+    pub fn rules(&self) -> RuleNames {
+        RuleNames::clone(&self.rules.load())
     }
 
     /// Hands in what is asked for from now on. Only the first call counts.
@@ -115,7 +123,19 @@ impl Metrics {
 
     /// For a worker to count in, and for nobody else.
     pub fn tally(&self) -> Arc<Tally> {
-        let tally = Arc::new(Tally::new(self.rules.get().map_or(0, RuleNames::len)));
+        self.tally_for(self.rules.load().len())
+    }
+
+    /// The same for a worker that counts in `tally`: that one, or a further one if there are more rules by now than it has
+    /// room for.
+    pub fn tally_after(&self, tally: &Arc<Tally>) -> Arc<Tally> {
+        let rules = self.rules.load().len();
+        // Twice as many as before at least: what was counted stays in the former ones, of which there are few then.
+        if rules <= tally.room() { Arc::clone(tally) } else { self.tally_for(rules.max(tally.room() * 2)) }
+    }
+
+    fn tally_for(&self, rules: usize) -> Arc<Tally> {
+        let tally = Arc::new(Tally::new(rules));
         self.workers().push(Arc::clone(&tally));
         tally
     }

@@ -92,6 +92,11 @@ impl Tally {
         Self { rules: (0..rules).map(|_| of_rule()).collect(), ..Self::default() }
     }
 
+    /// For how many rules there is room.
+    pub(super) fn room(&self) -> usize {
+        self.rules.len()
+    }
+
     pub fn request(&self, rule: RuleNumber, decision: Decision, status: StatusCode) {
         if let Some(of_rule) = self.rules.get(rule.index()) {
             of_rule.requests[decision as usize][place_of(status.as_u16())].add(1);

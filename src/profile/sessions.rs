@@ -56,7 +56,7 @@ pub struct Sessions {
     pub accounts: Arc<Accounts>,
     pub keys: Arc<Keys>,
     pub clock: Arc<Clock>,
-    pub muster: Muster,
+    pub muster: Arc<Muster>,
     pub policy: Arc<Policy>,
     /// With it, the user's own password goes into tokens, for the upstream.
     pub sealing: Option<Arc<Sealing>>,

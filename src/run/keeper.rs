@@ -7,7 +7,7 @@
 //! Does not know: requests.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -17,11 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::account::Reload;
+use crate::clock::Clock;
+use crate::edge::InForce;
 use crate::gateway::Charter;
-use crate::keys::{Look, State, Watch};
+use crate::keys::{KeyChange, Look, State, Watch};
 use crate::observe::chain;
-use crate::store::{Freshness, Health};
-use crate::upstream::Renewing;
+use crate::store::{Freshness, Health, Store};
+use crate::token::Timestamp;
+use crate::upstream::{Renewing, Tls};
 
 const LOOK_AT_USERS_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(1);
@@ -39,24 +42,37 @@ pub(super) struct Watches {
     pub(super) outgoing: Vec<(&'static str, Renewing)>,
 }
 
+impl Watches {
+    /// Follows the files of `tls`, and no longer those that `table` had named before.
+    pub(super) fn follow(&mut self, table: &'static str, tls: Option<&Tls>) {
+        self.outgoing.retain(|(known, _)| *known != table);
+        self.outgoing.extend(tls.cloned().and_then(Renewing::new).map(|renewing| (table, renewing)));
+    }
+}
+
 pub(super) struct Keeper {
     thread: JoinHandle<()>,
     stop: CancellationToken,
 }
 
 impl Keeper {
-    pub(super) fn start(charter: Arc<Charter>, watches: Watches, snapshot_interval: Duration) -> io::Result<Self> {
+    pub(super) fn start(
+        in_force: Arc<InForce>,
+        watches: Arc<Mutex<Watches>>,
+        snapshot_interval: Duration,
+    ) -> io::Result<Self> {
+        let charter = in_force.charter();
         let stop = CancellationToken::new();
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let stopped = stop.clone();
         let thread = thread::Builder::new().name("keeper".into());
         if charter.store.is_replica() {
-            let work = move || runtime.block_on(attend(&charter, watches, &stopped));
+            let work = move || runtime.block_on(attend(&in_force, &watches, &stopped));
             return Ok(Self { thread: thread.spawn(work)?, stop });
         }
         // Passwords may have changed while nobody was looking. Before this returns nothing is served.
         runtime.block_on(reconcile(&charter));
-        let work = move || runtime.block_on(keep(&charter, watches, snapshot_interval, &stopped));
+        let work = move || runtime.block_on(keep(&in_force, &watches, snapshot_interval, &stopped));
         Ok(Self { thread: thread.spawn(work)?, stop })
     }
 
@@ -67,7 +83,8 @@ impl Keeper {
     }
 }
 
-async fn keep(charter: &Charter, mut watches: Watches, snapshot_interval: Duration, stop: &CancellationToken) {
+async fn keep(in_force: &InForce, watches: &Mutex<Watches>, snapshot_interval: Duration, stop: &CancellationToken) {
+    let (store, clock) = lasting(in_force);
     let (mut files, mut sealing_trouble) = (interval(LOOK_AT_FILES_EVERY), None);
     let (mut users, mut sweep, mut snapshot, mut mend) =
         (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(snapshot_interval), interval(MEND_EVERY));
@@ -81,26 +98,28 @@ async fn keep(charter: &Charter, mut watches: Watches, snapshot_interval: Durati
         tokio::select! {
             () = stop.cancelled() => return,
             _ = files.tick() => {
-                look_at_files(charter, &mut watches);
-                tend_sealing(charter, &mut sealing_trouble);
+                let charter = in_force.charter();
+                look_at_files(&charter, watches);
+                tend_sealing(&charter, &mut sealing_trouble);
             }
-            _ = users.tick() => look_at_users(charter).await,
-            _ = sweep.tick() => charter.store.sweep(charter.clock.now()),
+            _ = users.tick() => look_at_users(&in_force.charter()).await,
+            _ = sweep.tick() => store.sweep(clock.now()),
             _ = snapshot.tick() => {
                 // A snapshot mends, and would leave a break unsaid.
-                look_at_journal(charter, &mut well);
-                if well && charter.store.snapshot_is_due(charter.clock.now()) {
-                    write_snapshot(charter);
+                look_at_journal(&store, clock.now(), &mut well);
+                if well && store.snapshot_is_due(clock.now()) {
+                    write_snapshot(&store, clock.now());
                 }
             }
-            _ = mend.tick() => look_at_journal(charter, &mut well),
-            _ = pulse.tick() => charter.store.pulse(charter.clock.now()),
+            _ = mend.tick() => look_at_journal(&store, clock.now(), &mut well),
+            _ = pulse.tick() => store.pulse(clock.now()),
         }
     }
 }
 
 /// What is to be done on a replica.
-async fn attend(charter: &Charter, mut watches: Watches, stop: &CancellationToken) {
+async fn attend(in_force: &InForce, watches: &Mutex<Watches>, stop: &CancellationToken) {
+    let (store, clock) = lasting(in_force);
     let (mut files, mut sealing_trouble) = (interval(LOOK_AT_FILES_EVERY), None);
     let (mut users, mut sweep, mut freshness) =
         (interval(LOOK_AT_USERS_EVERY), interval(SWEEP_EVERY), interval(LOOK_AT_FRESHNESS_EVERY));
@@ -112,24 +131,25 @@ async fn attend(charter: &Charter, mut watches: Watches, stop: &CancellationToke
         tokio::select! {
             () = stop.cancelled() => return,
             _ = files.tick() => {
-                look_at_files(charter, &mut watches);
-                tend_sealing(charter, &mut sealing_trouble);
+                let charter = in_force.charter();
+                look_at_files(&charter, watches);
+                tend_sealing(&charter, &mut sealing_trouble);
             }
             // The primary sees the same file, and ends the sessions.
             _ = users.tick() => {
-                reload_users(charter);
+                reload_users(&in_force.charter());
             }
             // Stale, it does not know what has been renewed.
-            _ = sweep.tick() => if charter.store.freshness(Instant::now()).is_fresh() {
-                charter.store.sweep(charter.clock.now());
+            _ = sweep.tick() => if store.freshness(Instant::now()).is_fresh() {
+                store.sweep(clock.now());
             },
-            _ = freshness.tick() => look_at_freshness(charter, &mut fresh),
+            _ = freshness.tick() => look_at_freshness(&store, &mut fresh),
         }
     }
 }
 
-fn look_at_freshness(charter: &Charter, fresh: &mut bool) {
-    match charter.store.freshness(Instant::now()) {
+fn look_at_freshness(store: &Store, fresh: &mut bool) {
+    match store.freshness(Instant::now()) {
         Freshness::Stale { since, why } if std::mem::replace(fresh, false) => warn!(
             why = &*why,
             seconds = since.elapsed().as_secs(),
@@ -141,15 +161,14 @@ fn look_at_freshness(charter: &Charter, fresh: &mut bool) {
     }
 }
 
-fn write_snapshot(charter: &Charter) {
-    if let Err(trouble) = charter.store.snapshot(charter.clock.now()) {
+fn write_snapshot(store: &Store, now: Timestamp) {
+    if let Err(trouble) = store.snapshot(now) {
         error!(error = chain(&trouble), "the snapshot was not written");
     }
 }
 
 /// While the disk takes nothing, tries to begin anew with a snapshot of all there is.
-fn look_at_journal(charter: &Charter, well: &mut bool) {
-    let store = &charter.store;
+fn look_at_journal(store: &Store, now: Timestamp, well: &mut bool) {
     if let Health::Broken { why, .. } | Health::Mending { why, .. } = store.health() {
         if std::mem::replace(well, false) {
             error!(
@@ -159,7 +178,7 @@ fn look_at_journal(charter: &Charter, well: &mut bool) {
             );
         }
         // Why it fails is known, and would be said every second.
-        let _ = store.snapshot(charter.clock.now());
+        let _ = store.snapshot(now);
     }
     if !*well && store.health().is_healthy() {
         *well = true;
@@ -167,7 +186,14 @@ fn look_at_journal(charter: &Charter, well: &mut bool) {
     }
 }
 
-fn look_at_files(charter: &Charter, watches: &mut Watches) {
+/// The rooms that no reload changes.
+fn lasting(in_force: &InForce) -> (Arc<Store>, Arc<Clock>) {
+    let charter = in_force.charter();
+    (Arc::clone(&charter.store), Arc::clone(&charter.clock))
+}
+
+fn look_at_files(charter: &Charter, watches: &Mutex<Watches>) {
+    let mut watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
     look_at_keys(charter, watches.keys.as_mut());
     for (table, renewing) in &mut watches.outgoing {
         match renewing.look() {
@@ -185,21 +211,23 @@ fn look_at_keys(charter: &Charter, watch: Option<&mut Watch>) {
     match watch.look(&charter.keys.ring()) {
         Look::Unchanged => {}
         Look::Changed { ring, mended } => {
-            for change in charter.keys.replace(*ring) {
-                let (kid, algorithm) = (&*change.kid, change.algorithm.as_str());
-                match change.to {
-                    Some(state) => info!(event = "key", kid, algorithm, %state, "{}", what_it_does(state)),
-                    None => {
-                        warn!(event = "key", kid, algorithm, state = "gone", "the key is gone: its tokens are refused")
-                    }
-                }
-            }
+            tell_of_keys(charter.keys.replace(*ring));
             if mended {
                 info!("the keys can be read again");
             }
         }
         Look::Trouble(trouble) => {
             error!(error = chain(&trouble), "the keys cannot be read; those known so far stay in force")
+        }
+    }
+}
+
+pub(super) fn tell_of_keys(changes: Vec<KeyChange>) {
+    for change in changes {
+        let (kid, algorithm) = (&*change.kid, change.algorithm.as_str());
+        match change.to {
+            Some(state) => info!(event = "key", kid, algorithm, %state, "{}", what_it_does(state)),
+            None => warn!(event = "key", kid, algorithm, state = "gone", "the key is gone: its tokens are refused"),
         }
     }
 }
@@ -260,7 +288,8 @@ fn reload_users(charter: &Charter) -> bool {
     changed
 }
 
-async fn reconcile(charter: &Charter) {
+/// Ends the sessions of whoever is not a user any more.
+pub(super) async fn reconcile(charter: &Charter) {
     match charter.store.users_changed(&|subject, client| charter.sessions.standing(subject, client)).await {
         Ok(0) => {}
         Ok(ended) => info!(ended, "sessions of removed users or changed passwords have ended"),

@@ -4,6 +4,7 @@
 //! anything, all threads start here; the end is: stop accepting, drain, last snapshot.
 //! Does not know: what any room decides.
 //!
+//! A reload assembles another order from the rooms of a running gate, by the same functions (`reload`, `renewal`).
 //! A replica is assembled from the same rooms, without whatever writes: no lock, no journal, no snapshots, no new keys; so is
 //! a gate whose sessions are on an engine.
 
@@ -15,25 +16,27 @@ mod offline;
 mod primary;
 mod readings;
 mod redis;
+mod reload;
+mod renewal;
 mod replica;
 mod terms;
 
 use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 
 use tracing::{error, info, warn};
 
-use crate::account::{Accounts, Directory, Form, Found, Realm, UpstreamCheck};
-use crate::admin::{self, Admin, Check, Desk, Rooms, Stage, Status};
+use crate::account::{Accounts, Directory, FileTrouble, Form, Found, Realm, UpstreamCheck};
+use crate::admin::{self, Admin, Check, Desk, Stage, Status};
 use crate::clock::{self, Clock};
-use crate::config::{self, Config, StoreKind, UpstreamTrust};
-use crate::edge::{self, Crew, Redirect};
-use crate::gateway::{Charter, Gateway, Handover, Mapping, Routes};
+use crate::config::{self, Config, LoadOptions, StoreKind, UpstreamTrust};
+use crate::edge::{self, Crew, InForce, Order, Redirect};
+use crate::gateway::{Charter, Handover, Mapping, Once, Routes};
 use crate::issuer::{Fetching, Issuers};
-use crate::keys::{KeyRing, Keys, SealingKeys};
+use crate::keys::{KeyRing, Keys, Notice, SealingKeys};
 use crate::metrics::Metrics;
 use crate::muster::{Muster, Roll};
 use crate::observe::Levels;
@@ -41,28 +44,32 @@ use crate::profile::Sessions;
 use crate::store::Store;
 use crate::tls;
 use crate::token::{Policy, Sealing};
-use crate::upstream::{Renewing, Tls};
+use crate::upstream::{Terms, Tunnels};
 
 pub use check::check;
 pub use error::{StartError, StopError};
 pub use foresight::foresight;
 pub use offline::offline;
 pub use redis::engine;
+pub use reload::{Outcome, Reloads};
 pub use terms::policy;
 
-use keeper::Keeper;
+use keeper::{Keeper, Watches};
+use reload::{Reloading, Wishes};
+use renewal::{Certificates, Renewal};
 use replica::Following;
 
 /// A gate that serves. Dropping it without [`Running::stop`] leaves its threads to the process.
 pub struct Running {
     address: SocketAddr,
     crew: Crew,
+    in_force: Arc<InForce>,
     keeper: Keeper,
-    fetching: Fetching,
+    reloading: Reloading,
+    reloads: Reloads,
     store: Arc<Store>,
     scribe: Scribe,
     status: Arc<Status>,
-    watching: Option<tls::Watching>,
     redirect: Option<Redirect>,
     /// Answers to the last.
     _admin: Option<Admin>,
@@ -70,14 +77,9 @@ pub struct Running {
 
 /// Who sees to it that memory and files tell the same.
 enum Scribe {
-    Writer {
-        journal: JoinHandle<()>,
-        _lock: std::fs::File,
-    },
+    Writer { journal: JoinHandle<()>, _lock: std::fs::File },
     Follower(Following),
     Engine(redis::Attending),
-    /// Memory is as the files were at one moment.
-    Nobody,
 }
 
 /// What a primary and a replica come by in different ways.
@@ -89,21 +91,35 @@ struct Footing {
     scribe: Scribe,
     /// Where users' own passwords go into tokens.
     sealing: Option<Arc<Sealing>>,
-    /// What makes such a gate unready.
-    check: Check,
+}
+
+/// What a charter rests on.
+struct Rooms {
+    clock: Arc<Clock>,
+    policy: Arc<Policy>,
+    keys: Arc<Keys>,
+    issuers: Arc<Issuers>,
+    store: Arc<Store>,
+    accounts: Arc<Accounts>,
+    once: Arc<Once>,
+    sealing: Option<Arc<Sealing>>,
+    upstream: Arc<Terms>,
+    primary: Option<Arc<Terms>>,
+    muster: Arc<Muster>,
+    metrics: Arc<Metrics>,
 }
 
 /// Everything but the network, built and checked.
 pub struct Prepared {
-    charter: Arc<Charter>,
+    in_force: Arc<InForce>,
+    muster: Arc<Muster>,
     rolls: Vec<Roll>,
     scribe: Scribe,
     status: Arc<Status>,
     admin: Option<Admin>,
     desk: Arc<Desk>,
-    upstream_tls: Option<Tls>,
-    primary_tls: Option<Tls>,
     tls: Option<(tls::Terms, Arc<tls::InForce>)>,
+    reloads: (Reloads, Wishes),
 }
 
 /// Builds all rooms. Waits for another process to let go of the data directory; a replica waits for one to fill it. The
@@ -114,6 +130,7 @@ pub struct Prepared {
 pub fn prepare(config: &Config, levels: Option<Levels>) -> Result<Prepared, StartError> {
     let status = Arc::new(Status::default());
     let metrics = Arc::new(Metrics::default());
+    let reloads = Reloads::new();
     let desk = Arc::new(Desk::new(Arc::clone(&status), Arc::clone(&metrics), levels));
     let admin = admin(config, &desk)?;
     let policy = Arc::new(terms::policy(config));
@@ -121,77 +138,104 @@ pub fn prepare(config: &Config, levels: Option<Levels>) -> Result<Prepared, Star
     let tls = tls(config)?;
     let upstream_tls = terms::upstream_tls(config).map_err(StartError::UpstreamTls)?;
     let primary_tls = terms::primary_tls(config).map_err(StartError::PrimaryTls)?;
-    if config.upstream.tls.as_ref().is_some_and(|tls| tls.trust == UpstreamTrust::Anybody) {
-        warn!("no certificate of the upstream is checked: whoever is on the way can read along");
-    }
-    let footing = match &config.store.kind {
+    warn_of(config);
+    let Footing { store, ring, accounts, clock, scribe, sealing } = match &config.store.kind {
         StoreKind::Memory => primary::prepare(config, &policy, &status)?,
         StoreKind::Replica { .. } => replica::prepare(config, &policy)?,
         StoreKind::Redis(_) => redis::prepare(config, &policy)?,
     };
-    let certificates = tls.as_ref().map(|(_, in_force)| certificates_check(in_force));
-    let (charter, rolls, scribe) = charter(config, policy, issuers, footing, &status, certificates, metrics);
-    readings::hand_in(&charter, &status, tls.as_ref().map(|(_, in_force)| in_force));
-    Ok(Prepared { charter: Arc::new(charter), rolls, scribe, status, admin, desk, tls, upstream_tls, primary_tls })
+    let (muster, rolls) = Muster::new(config.workers.get());
+    let (muster, tunnels) = (Arc::new(muster), Tunnels::new(config.limits.max_tunnels));
+    let rooms = Rooms {
+        clock,
+        policy,
+        keys: Arc::new(Keys::new(ring)),
+        issuers,
+        store,
+        accounts: Arc::new(accounts),
+        once: Arc::new(terms::once(config)),
+        sealing,
+        upstream: Arc::new(terms::upstream(config, upstream_tls, &tunnels)),
+        primary: terms::primary(config, primary_tls, &tunnels).map(Arc::new),
+        muster: Arc::clone(&muster),
+        metrics,
+    };
+    let certificates = tls.as_ref().map(|(_, in_force)| in_force);
+    let in_force = Arc::new(InForce::new(order(config, rooms, certificates.cloned(), None)));
+    let charter = in_force.charter();
+    charter.metrics.events.configured(clock::wall().as_secs());
+    status.look_at(checks(&in_force, certificates));
+    readings::hand_in(&charter, &status, certificates);
+    Ok(Prepared { in_force, muster, rolls, scribe, status, admin, desk, tls, reloads })
 }
 
-/// Starts a gate and returns once it accepts connections.
+/// Starts a gate that keeps its configuration, and returns once it accepts connections.
 ///
 /// # Errors
 /// [`StartError`] for whatever is not as it must be, or cannot be had.
 pub fn start(config: Config) -> Result<Running, StartError> {
     let prepared = prepare(&config, None)?;
-    open(&config, prepared)
+    open(config, prepared, None)
 }
 
-/// Opens what was prepared from the same configuration, and returns once it accepts connections.
+/// Opens what was prepared from the same configuration, and returns once it accepts connections. With the `source` that the
+/// configuration was read from, changes of it take effect while the gate runs.
 ///
 /// # Errors
 /// When the port or a thread cannot be had.
-pub fn open(config: &Config, prepared: Prepared) -> Result<Running, StartError> {
+pub fn open(config: Config, prepared: Prepared, source: Option<LoadOptions>) -> Result<Running, StartError> {
     let listener = edge::bind(config.server.listen)?;
     let redirect = config.tls.redirect_listen.map(edge::bind).transpose()?;
-    serve(config, prepared, &listener, redirect).map_err(StartError::Threads)
+    serve(config, prepared, source, &listener, redirect).map_err(StartError::Threads)
 }
 
 fn serve(
-    config: &Config,
+    config: Config,
     prepared: Prepared,
+    source: Option<LoadOptions>,
     listener: &TcpListener,
     redirect: Option<TcpListener>,
 ) -> io::Result<Running> {
-    let Prepared { charter, rolls, scribe, status, admin, desk, tls, upstream_tls, primary_tls } = prepared;
-    let address = listener.local_addr()?;
-    let outgoing = [("upstream.tls", &upstream_tls), ("store.tls", &primary_tls)];
-    let outgoing = outgoing.into_iter().filter_map(|(name, tls)| Some((name, Renewing::new(tls.clone()?)?))).collect();
-    let watch = keeper::Watches { keys: terms::key_watch(config), outgoing };
-    let keeper = Keeper::start(Arc::clone(&charter), watch, config.store.snapshot_interval)?;
-    let fetching = Fetching::start(Arc::clone(&charter.issuers), terms::jwks_bounds(config))?;
-    let (in_force, watching) = match tls {
-        Some((terms, in_force)) => (Some(Arc::clone(&in_force)), Some(tls::Watching::start(terms, in_force)?)),
-        None => (None, None),
+    let Prepared { in_force, muster, rolls, scribe, status, admin, desk, tls, reloads: (reloads, wishes) } = prepared;
+    let (address, charter) = (listener.local_addr()?, in_force.charter());
+    let mut watches = Watches { keys: terms::key_watch(&config), outgoing: Vec::new() };
+    watches.follow("upstream.tls", charter.upstream.dial.tls.as_ref());
+    watches.follow("store.tls", charter.primary.as_ref().and_then(|primary| primary.dial.tls.as_ref()));
+    let watches = Arc::new(Mutex::new(watches));
+    let keeper = Keeper::start(Arc::clone(&in_force), Arc::clone(&watches), config.store.snapshot_interval)?;
+    let fetching = Fetching::start(Arc::clone(&charter.issuers), terms::jwks_bounds(&config))?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let certificates = |(terms, in_force): (tls::Terms, Arc<tls::InForce>)| {
+        let watching = tls::Watching::start(terms, Arc::clone(&in_force))?;
+        Ok::<_, io::Error>(Certificates { in_force, watching: Some(watching) })
     };
-    let scheme = if in_force.is_some() { "https" } else { "http" };
-    let certificates = in_force.clone();
-    let (shift, upstream, primary) =
-        (terms::shift(config, in_force), terms::upstream(config, upstream_tls), terms::primary(config, primary_tls));
-    desk.operate(Rooms {
-        charter: Arc::clone(&charter),
-        certificates,
-        upstream: admin::Upstream { url: config.upstream.url.to_string(), dial: upstream.dial.clone() },
-        primary: terms::primary_url(config),
-        reload: None,
-    });
-    let (store, cache) = (Arc::clone(&charter.store), config.limits.token_cache_entries);
-    let make = move || Gateway::new(Arc::clone(&charter), upstream.clone(), primary.clone(), cache);
-    let crew = Crew::start(listener, rolls, &shift, make)?;
+    let tls = tls.map(certificates).transpose()?;
+    let crew = Crew::start(listener, rolls, &in_force)?;
     let redirect = redirect.map(|listener| Redirect::start(listener, config.tls.redirect_port)).transpose()?;
     if let Some(redirect) = &redirect {
         info!(address = %redirect.address(), "clients are sent to HTTPS from there");
     }
     status.enter(Stage::Serving);
     info!(%address, scheme, workers = config.workers, upstream = %config.upstream.url, "listening");
-    Ok(Running { address, crew, keeper, fetching, store, scribe, status, watching, redirect, _admin: admin })
+    desk.operate(admin::Rooms {
+        in_force: Arc::clone(&in_force),
+        certificates: tls.as_ref().map(|tls| Arc::clone(&tls.in_force)),
+        primary: terms::primary_url(&config),
+        reload: wish(reloads.clone()),
+    });
+    let (status_too, orders) = (Arc::clone(&status), Arc::clone(&in_force));
+    let renewal =
+        Renewal { config, in_force: orders, status: status_too, muster, watches, fetching: Some(fetching), tls };
+    let reloading = Reloading::start(renewal, source, wishes)?;
+    let store = Arc::clone(&charter.store);
+    Ok(Running { address, crew, in_force, keeper, reloading, reloads, store, scribe, status, redirect, _admin: admin })
+}
+
+impl Prepared {
+    /// Where a reload can be asked for from now on.
+    pub fn reloads(&self) -> Reloads {
+        self.reloads.0.clone()
+    }
 }
 
 impl Running {
@@ -200,7 +244,12 @@ impl Running {
         self.address
     }
 
-    /// Stops accepting, lets requests in flight finish within the drain timeout, and writes the last snapshot if there is
+    /// Where a reload can be asked for.
+    pub fn reloads(&self) -> Reloads {
+        self.reloads.clone()
+    }
+
+    /// Sends clients away for the drain delay, stops accepting, lets requests in flight finish within the drain timeout, and writes the last snapshot if there is
     /// anything to write.
     ///
     /// # Errors
@@ -208,13 +257,15 @@ impl Running {
     pub fn stop(self) -> Result<(), StopError> {
         self.status.enter(Stage::Draining);
         info!("draining");
+        let delay = self.in_force.order().shift.drain_delay;
+        if !delay.is_zero() {
+            self.crew.leave();
+            thread::sleep(delay);
+        }
         drop(self.redirect);
         self.crew.drain();
-        if let Some(watching) = self.watching {
-            watching.stop();
-        }
+        self.reloading.stop();
         self.keeper.stop();
-        self.fetching.stop();
         let written = if self.store.has_news() { self.store.snapshot(clock::wall()) } else { Ok(()) };
         self.store.close();
         match self.scribe {
@@ -222,7 +273,6 @@ impl Running {
             Scribe::Writer { journal, .. } => drop(journal.join()),
             Scribe::Follower(following) => following.stop(),
             Scribe::Engine(attending) => attending.stop(),
-            Scribe::Nobody => {}
         }
         written?;
         info!(sessions = self.store.live(), "stopped");
@@ -230,23 +280,17 @@ impl Running {
     }
 }
 
-/// The rooms on their footing.
-fn charter(
-    config: &Config,
-    policy: Arc<Policy>,
-    issuers: Arc<Issuers>,
-    footing: Footing,
-    status: &Status,
-    certificates: Option<Check>,
-    metrics: Arc<Metrics>,
-) -> (Charter, Vec<Roll>, Scribe) {
-    let Footing { store, ring, accounts, clock, scribe, check, sealing } = footing;
-    status.look_at([check].into_iter().chain(issuers_check(config, &issuers)).chain(certificates).collect());
-    let handover = Handover::new(ring.fingerprint_key(), policy.leeway);
-    let (keys, accounts) = (Arc::new(Keys::new(ring)), Arc::new(accounts));
-    let routes = Routes::new(terms::rules(config), terms::unmatched(config));
+/// All that `config` decides about serving, on these rooms: for a start, and for a reload, with the charter that was in
+/// force.
+fn order(config: &Config, rooms: Rooms, tls: Option<Arc<tls::InForce>>, former: Option<&Charter>) -> Order {
+    Order { charter: Arc::new(charter(config, rooms, former)), shift: terms::shift(config, tls) }
+}
+
+fn charter(config: &Config, rooms: Rooms, former: Option<&Charter>) -> Charter {
+    let Rooms { clock, policy, keys, issuers, store, accounts, once, sealing, upstream, primary, muster, metrics } =
+        rooms;
+    let routes = Routes::named(metrics.rules(), terms::rules(config), terms::unmatched(config));
     metrics.name_rules(routes.names().clone());
-    let (muster, rolls) = Muster::new(config.workers.get());
     let sessions = Sessions {
         store: Arc::clone(&store),
         accounts: Arc::clone(&accounts),
@@ -259,7 +303,8 @@ fn charter(
         known_scopes: terms::known_scopes(config, &routes),
         metrics: Arc::clone(&metrics),
     };
-    let charter = Charter {
+    let sunset = terms::sunset(config);
+    Charter {
         clock,
         realms: terms::realm_places(config),
         mapping: Mapping::new(&config.upstream.url.base, &config.routes.prefix, &config.routes.upstream_prefix),
@@ -268,15 +313,19 @@ fn charter(
         smsgate: config.profiles.smsgate.enabled,
         cors: terms::cors(config),
         manner: terms::manner(config),
-        sunset: Arc::new(terms::sunset(config)),
+        sunset: Arc::new(if let Some(former) = former { sunset.remembering(&former.sunset) } else { sunset }),
         handing: terms::own_handing(config),
-        once: Arc::new(terms::once(config)),
+        once,
         sealing,
         trusted_proxies: config.server.trusted_proxies.clone(),
         bounds: terms::bounds(config),
-        handover,
+        // The key never changes.
+        handover: Handover::new(keys.ring().fingerprint_key(), policy.leeway),
         access_log: terms::access_log(config.log.access),
         tracing: terms::tracing(config),
+        upstream,
+        primary,
+        token_cache_entries: config.limits.token_cache_entries,
         metrics,
         policy,
         keys,
@@ -285,16 +334,34 @@ fn charter(
         accounts,
         sessions,
         routes,
+    }
+}
+
+/// What is looked at to tell whether the gate is ready.
+fn checks(in_force: &Arc<InForce>, certificates: Option<&Arc<tls::InForce>>) -> Vec<Check> {
+    let charter = in_force.charter();
+    let store = &charter.store;
+    let store = match (store.is_replica(), store.is_shared()) {
+        (true, _) => replica::check(store),
+        (_, true) => redis::check(store),
+        _ => primary::check(store),
     };
-    (charter, rolls, scribe)
+    [store].into_iter().chain(issuers_check(&charter.issuers)).chain(certificates.map(certificates_check)).collect()
+}
+
+/// What is allowed and should not be overlooked.
+fn warn_of(config: &Config) {
+    if config.upstream.tls.as_ref().is_some_and(|tls| tls.trust == UpstreamTrust::Anybody) {
+        warn!("no certificate of the upstream is checked: whoever is on the way can read along");
+    }
 }
 
 /// A gate does its work without the keys of others.
-fn issuers_check(config: &Config, issuers: &Arc<Issuers>) -> Option<Check> {
-    let issuers = Arc::clone(issuers);
+fn issuers_check(issuers: &Arc<Issuers>) -> Option<Check> {
+    let (any, issuers) = (!issuers.is_empty(), Arc::clone(issuers));
     let trouble = move || issuers.trouble();
     let check = || Check { name: "issuers", trouble: Box::new(trouble), dispensable: true, note: None };
-    (!config.issuers.is_empty()).then(check)
+    any.then(check)
 }
 
 /// Clients that do not look go on being served.
@@ -337,23 +404,45 @@ fn admin(config: &Config, desk: &Arc<Desk>) -> Result<Option<Admin>, StartError>
     Ok(Some(admin))
 }
 
+/// What the operator asks for a reload by, and what there is to say about it, or all that is wrong.
+fn wish(reloads: Reloads) -> admin::Reload {
+    Box::new(move || {
+        let outcome = reloads.request();
+        Box::pin(async {
+            match outcome.await {
+                Outcome::InForce { needs_restart } => Ok(needs_restart),
+                Outcome::Kept { why } => Err(why),
+            }
+        })
+    })
+}
+
 fn keys(config: &Config, sessions_exist: bool) -> Result<KeyRing, StartError> {
-    let now = clock::wall().as_secs();
-    let (ring, notices) = KeyRing::open(&config.data_dir, terms::key_source(config), sessions_exist, now)?;
+    let (ring, notices) = open_keys(config, sessions_exist)?;
     for notice in notices {
         say(&notice, notice.is_warning());
     }
     Ok(ring)
 }
 
-fn accounts(config: &Config, users_have_sessions: bool) -> Result<Accounts, StartError> {
+fn open_keys(config: &Config, sessions_exist: bool) -> Result<(KeyRing, Vec<Notice>), StartError> {
+    let now = clock::wall().as_secs();
+    Ok(KeyRing::open(&config.data_dir, terms::key_source(config), sessions_exist, now)?)
+}
+
+/// With those of a running gate in place of which they come, a file that is followed already is followed on, and a further
+/// one has to be there: that its users have none would end their sessions.
+fn accounts(config: &Config, users_have_sessions: bool, former: Option<&Accounts>) -> Result<Accounts, StartError> {
     let path = &config.users.file;
-    let realms = terms::realms(config).into_iter().map(realm).collect::<Result<Vec<_>, _>>()?;
-    let accounts = Accounts::new(realms, terms::clients(config), terms::account_policy(config))?;
-    let anybody = accounts
-        .realms()
-        .any(|realm| realm.asks_upstream() || realm.files().iter().any(|file| !file.users().is_empty()));
-    if users_have_sessions && !anybody {
+    let realms = terms::realms(config).into_iter().map(|sources| realm(sources, former));
+    let realms = realms.collect::<Result<Vec<_>, _>>()?;
+    let (clients, policy) = (terms::clients(config), terms::account_policy(config));
+    let accounts = match former {
+        Some(former) => former.succeeded_by(realms, clients, policy)?,
+        None => Accounts::new(realms, clients, policy)?,
+    };
+    let anybody = know_anybody(&accounts);
+    if users_have_sessions && !anybody && former.is_none_or(know_anybody) {
         return Err(StartError::SessionsWithoutUsers { path: path.clone() });
     }
     if !anybody && accounts.clients().is_empty() {
@@ -366,20 +455,19 @@ fn accounts(config: &Config, users_have_sessions: bool) -> Result<Accounts, Star
     Ok(accounts)
 }
 
+fn know_anybody(accounts: &Accounts) -> bool {
+    let known = |file: &Arc<Directory>| !file.users().is_empty();
+    accounts.realms().any(|realm| realm.asks_upstream() || realm.files().iter().any(known))
+}
+
 /// The keys that seal passwords, if any route asks for that. One that `may_write` makes those that are not there.
 fn sealing(config: &Config, may_write: bool) -> Result<Option<Arc<Sealing>>, StartError> {
     if !terms::seals(config) {
         return Ok(None);
     }
     let keys = SealingKeys::open(&config.data_dir, terms::sealing_terms(config))?;
-    if may_write {
-        match keys.tend(clock::wall().as_secs()) {
-            Ok(true) => info!(data_dir = %config.data_dir.display(), "made a key to seal passwords with"),
-            Ok(false) => {}
-            Err(trouble) if keys.is_empty() => return Err(trouble.into()),
-            // Those that are there do; the keeper says what is wrong.
-            Err(_) => {}
-        }
+    if may_write && keys.tend(clock::wall().as_secs())? {
+        info!(data_dir = %config.data_dir.display(), "made a key to seal passwords with");
     }
     let (issuer, upstream) = (config.token.issuer.clone(), config.upstream.url.to_string());
     Ok(Some(Arc::new(Sealing { keys, issuer, upstream })))
@@ -387,15 +475,22 @@ fn sealing(config: &Config, may_write: bool) -> Result<Option<Arc<Sealing>>, Sta
 
 /// Opens the files of a realm. One that is missing is said, unless it is the users file of the default realm, without which
 /// others may do.
-fn realm(sources: terms::Sources) -> Result<Realm, StartError> {
-    let mut files = Vec::new();
+fn realm(sources: terms::Sources, former: Option<&Accounts>) -> Result<Realm, StartError> {
+    let (mut files, prefix) = (Vec::new(), Realm::prefix(&sources.name));
     for (path, form) in sources.files {
-        let opened = Directory::open_as(&path, form.clone(), &Realm::prefix(&sources.name));
+        if let Some(followed) = former.and_then(|former| former.directory(&path, &form, &prefix)) {
+            files.push(followed);
+            continue;
+        }
+        let opened = Directory::open_as(&path, form.clone(), &prefix);
         let (directory, found) = opened.map_err(|trouble| StartError::Users { path: path.clone(), trouble })?;
+        if found == Found::Nothing && former.is_some() {
+            return Err(StartError::Users { path, trouble: FileTrouble::Missing });
+        }
         if found == Found::Nothing && (matches!(form, Form::Htpasswd(_)) || !sources.name.is_empty()) {
             warn!(file = %path.display(), "there is no such file yet; it is picked up without a restart");
         }
-        files.push(directory);
+        files.push(Arc::new(directory));
     }
     Ok(Realm::new(&sources.name, files, sources.check.map(UpstreamCheck::new)))
 }

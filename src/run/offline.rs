@@ -7,16 +7,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::admin::Status;
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind};
 use crate::gateway::Charter;
 use crate::issuer::{Issuers, Source};
-use crate::metrics::Metrics;
+use crate::keys::Keys;
+use crate::muster::Muster;
 use crate::observe::chain;
 use crate::store::{Seen, Store};
+use crate::upstream::Tunnels;
 
-use super::{Footing, Scribe, StartError, accounts, charter, keys, replica, sealing, terms};
+use super::{Rooms, StartError, accounts, charter, keys, sealing, terms};
 
 /// The rules in force of this configuration and what they rest on, and what is worth knowing about it.
 ///
@@ -48,13 +49,23 @@ pub fn offline(config: &Config) -> Result<(Arc<Charter>, Vec<String>), StartErro
         }
     }
     let ring = keys(config, true)?;
-    let accounts = accounts(config, false)?;
+    let accounts = Arc::new(accounts(config, false, None)?);
     let sealing = sealing(config, false)?;
-    let clock = Arc::new(Clock::starting_at(store.newest()));
-    let store = Arc::new(store);
-    let check = replica::check(&store);
-    let footing = Footing { store, ring, accounts, clock, check, sealing, scribe: Scribe::Nobody };
-    let (charter, ..) =
-        charter(config, policy, issuers, footing, &Status::default(), None, Arc::new(Metrics::default()));
-    Ok((Arc::new(charter), notes))
+    let (clock, tunnels) = (Arc::new(Clock::starting_at(store.newest())), Tunnels::new(0));
+    let (muster, _) = Muster::new(1);
+    let rooms = Rooms {
+        clock,
+        policy,
+        keys: Arc::new(Keys::new(ring)),
+        issuers,
+        store: Arc::new(store),
+        accounts,
+        once: Arc::new(terms::once(config)),
+        sealing,
+        upstream: Arc::new(terms::upstream(config, None, &tunnels)),
+        primary: None,
+        muster: Arc::new(muster),
+        metrics: Arc::default(),
+    };
+    Ok((Arc::new(charter(config, rooms, None)), notes))
 }

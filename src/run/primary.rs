@@ -32,16 +32,15 @@ pub(super) fn prepare(config: &Config, policy: &Arc<Policy>, status: &Status) ->
     }
     let ring = keys(config, sessions_exist)?;
     let sealing = sealing(config, true)?;
-    let accounts = accounts(config, remembered.knows_users())?;
+    let accounts = accounts(config, remembered.knows_users(), None)?;
     let (store, writer) = remembered.open(terms::fsync(config), terms::caps(config), Arc::clone(policy))?;
     let journal = thread::Builder::new().name("journal".into()).spawn(|| writer.run()).map_err(StartError::Threads)?;
     let store = Arc::new(store);
     let clock = Arc::new(Clock::starting_at(store.newest()));
-    let check = check(&store);
-    Ok(Footing { store, ring, accounts, clock, check, sealing, scribe: Scribe::Writer { journal, _lock: lock } })
+    Ok(Footing { store, ring, accounts, clock, sealing, scribe: Scribe::Writer { journal, _lock: lock } })
 }
 
-fn check(store: &Arc<Store>) -> Check {
+pub(super) fn check(store: &Arc<Store>) -> Check {
     let store = Arc::clone(store);
     let trouble = move || match store.health() {
         Health::Healthy => None,

@@ -39,10 +39,9 @@ pub(super) fn prepare(config: &Config, policy: &Arc<Policy>) -> Result<Footing, 
     let attending = Attending::start(&store).map_err(StartError::Threads)?;
     let ring = ring(config, &store)?;
     let sealing = sealing(config, true)?;
-    let accounts = accounts(config, store.knows_users())?;
+    let accounts = accounts(config, store.knows_users(), None)?;
     let clock = Arc::new(Clock::starting_at(store.newest()));
-    let check = check(&store);
-    Ok(Footing { store, ring, accounts, clock, check, sealing, scribe: Scribe::Engine(attending) })
+    Ok(Footing { store, ring, accounts, clock, sealing, scribe: Scribe::Engine(attending) })
 }
 
 /// The keys, which are made by the first of all gates alone. A gate with others could verify nobody's refresh token, and
@@ -72,7 +71,7 @@ fn claim(store: &Store, mark: Option<&str>) -> Result<Option<String>, StartError
 }
 
 /// Without the engine this gate still judges tokens, and all others are no better off: it stays in service.
-fn check(store: &Arc<Store>) -> Check {
+pub(super) fn check(store: &Arc<Store>) -> Check {
     let store = Arc::clone(store);
     let trouble = move || match store.health() {
         Health::Healthy => None,

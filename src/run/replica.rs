@@ -29,14 +29,13 @@ pub(super) fn prepare(config: &Config, policy: &Arc<Policy>) -> Result<Footing, 
     fill(&mut follower, &store, config)?;
     let ring = ring(config)?;
     // Nothing ends here because a user is missing.
-    let accounts = accounts(config, false)?;
+    let accounts = accounts(config, false, None)?;
     let sealing = sealing(config, false)?;
     let clock = Arc::new(Clock::starting_at(store.newest()));
     let store = Arc::new(store);
     let following =
         Following::start(follower, Arc::clone(&store), Arc::clone(&clock), config).map_err(StartError::Threads)?;
-    let check = check(&store);
-    Ok(Footing { store, ring, accounts, clock, check, sealing, scribe: Scribe::Follower(following) })
+    Ok(Footing { store, ring, accounts, clock, sealing, scribe: Scribe::Follower(following) })
 }
 
 /// As if there were sessions: the primary makes the keys, and does so before its first segment. One that has joined the

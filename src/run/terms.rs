@@ -115,7 +115,7 @@ pub(super) fn jwks_bounds(config: &Config) -> issuer::Bounds {
     issuer::Bounds { bytes: limits.max_jwks_bytes, keys: limits.max_jwks_keys, timeout: limits.jwks_timeout }
 }
 
-/// Keys that the configuration gives change with it, at a start.
+/// Keys that the configuration gives change with it.
 pub(super) fn key_watch(config: &Config) -> Option<Watch> {
     match &config.token.key {
         config::KeySource::Ring => Some(Watch::new(config.data_dir.clone(), config.token.algorithm)),
@@ -434,6 +434,7 @@ pub(super) fn shift(config: &Config, tls: Option<Arc<tls::InForce>>) -> Shift {
         max_requests: limits.max_requests_per_connection,
         trusted_proxies: config.server.trusted_proxies.clone(),
         proxy_protocol: config.server.proxy_protocol,
+        drain_delay: config.server.drain_delay,
         drain_timeout: config.server.drain_timeout,
         tls,
         max_handshakes: limits.max_handshakes,
@@ -523,7 +524,8 @@ fn outgoing_tls(tls: &config::UpstreamTls, origin: &config::Origin) -> Result<Tl
     Tls::new(name, Papers { trust, own: tls.own.clone() })
 }
 
-pub(super) fn upstream(config: &Config, tls: Option<Tls>) -> Terms {
+/// Those of the gate so far are counted in `tunnels`.
+pub(super) fn upstream(config: &Config, tls: Option<Tls>, tunnels: &Tunnels) -> Terms {
     let upstream = &config.upstream;
     Terms {
         dial: Dial { address: Address { host: upstream.url.host.clone(), port: upstream.url.port }, tls },
@@ -551,7 +553,7 @@ pub(super) fn upstream(config: &Config, tls: Option<Tls>) -> Terms {
         most_idle: config.limits.upstream_idle_connections,
         own_cookie: own_cookie(config),
         upgrades: upstream.upgrades.clone().into(),
-        tunnels: Tunnels::new(config.limits.max_tunnels),
+        tunnels: tunnels.clone(),
         tunnel_idle_timeout: tunnel_idle_timeout(config).unwrap_or(NEVER),
     }
 }
@@ -565,7 +567,7 @@ pub(super) fn primary_url(config: &Config) -> Option<String> {
 }
 
 /// Where a replica hands our own endpoints over to; as patient as with the upstream.
-pub(super) fn primary(config: &Config, tls: Option<Tls>) -> Option<Terms> {
+pub(super) fn primary(config: &Config, tls: Option<Tls>, tunnels: &Tunnels) -> Option<Terms> {
     match &config.store.kind {
         config::StoreKind::Memory | config::StoreKind::Redis(_) => None,
         config::StoreKind::Replica { primary } => Some(Terms {
@@ -575,7 +577,7 @@ pub(super) fn primary(config: &Config, tls: Option<Tls>) -> Option<Terms> {
             protocol: Protocol::Http1,
             authorization: Authorization::Keep,
             own_cookie: None,
-            ..upstream(config, None)
+            ..upstream(config, None, tunnels)
         }),
     }
 }

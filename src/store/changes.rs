@@ -28,9 +28,10 @@ impl Store {
             return redis::issue(self, redis, session, users, now).await;
         }
         let own = self.own()?;
+        let caps = **own.caps.load();
         let (live, ended) = (self.memory.live(), self.memory.tombstones());
         // No end is ever forgotten for want of room, so whoever may end has to find some.
-        if live >= own.caps.sessions || live + ended >= own.caps.sessions.saturating_add(own.caps.tombstones) {
+        if live >= caps.sessions || live + ended >= caps.sessions.saturating_add(caps.tombstones) {
             return Err(StoreError::Full);
         }
         let mut ledger = own.ledger()?;
@@ -39,7 +40,7 @@ impl Store {
         let client = session.client.clone();
         let mut spared = self.lineage(parent, now).ok_or(StoreError::Overtaken)?;
         spared.push(id);
-        if spared.len() > own.caps.sessions_per_user {
+        if spared.len() > caps.sessions_per_user {
             return Err(StoreError::Full);
         }
         self.memory.insert(session, &mut ledger.log());
@@ -52,7 +53,7 @@ impl Store {
             self.end_with_descendants(id, &mut ledger);
             return Err(StoreError::Overtaken);
         }
-        self.make_room(&subject, own.caps.sessions_per_user, &spared, &mut ledger);
+        self.make_room(&subject, caps.sessions_per_user, &spared, &mut ledger);
         let unheard = Unheard { store: self, journal: &own.journal, id };
         ledger.written().await?;
         unheard.heard();
@@ -76,6 +77,7 @@ impl Store {
             return redis::rotate(self, redis, presented, users, kid, now, settle).await;
         }
         let own = self.own()?;
+        let policy = self.policy.load_full();
         let mut ledger = own.ledger()?;
         let parent = self.memory.find(presented.session).and_then(|session| session.parent);
         if self.lineage(parent, now).is_none() {
@@ -84,9 +86,9 @@ impl Store {
         let restorations = self.restorations.load();
         let rule = |session: &mut Session| {
             let user = users(&session.subject, session.client.as_deref());
-            restorations.rotate(session, presented, user.as_ref(), kid, now, &self.policy)
+            restorations.rotate(session, presented, user.as_ref(), kid, now, &policy)
         };
-        let rotation = self.memory.change(presented.session, &self.policy, rule, &mut ledger.log());
+        let rotation = self.memory.change(presented.session, &policy, rule, &mut ledger.log());
         match &rotation {
             Rotation::Rotated(session) => {
                 let doubt =
@@ -103,7 +105,7 @@ impl Store {
                     return Err(self.doubted(&own.journal, session.id, session.generation).await);
                 }
             }
-            Rotation::Reused(subject) if self.policy.on_reuse == OnReuse::User => {
+            Rotation::Reused(subject) if policy.on_reuse == OnReuse::User => {
                 self.end_all(subject, &[], &mut ledger);
                 // It holds in memory, and the refusal is the same either way.
                 let _ = ledger.written().await;
@@ -259,7 +261,7 @@ impl Store {
 
     /// How many were live.
     fn end_with_descendants(&self, id: SessionId, ledger: &mut Ledger<'_>) -> usize {
-        let ended = self.memory.end(id, &self.policy, &mut ledger.log());
+        let ended = self.memory.end(id, &self.policy.load(), &mut ledger.log());
         ended.map_or(0, |subject| 1 + self.end_descendants(&subject, id, ledger))
     }
 
@@ -270,7 +272,7 @@ impl Store {
         while let Some(parent) = parents.pop() {
             for session in self.memory.of(subject) {
                 if session.parent == Some(parent)
-                    && self.memory.end(session.id, &self.policy, &mut ledger.log()).is_some()
+                    && self.memory.end(session.id, &self.policy.load(), &mut ledger.log()).is_some()
                 {
                     parents.push(session.id);
                     ended += 1;
@@ -283,7 +285,7 @@ impl Store {
     fn end_all(&self, subject: &Subject, spared: &[SessionId], ledger: &mut Ledger<'_>) -> Vec<SessionId> {
         let ids = self.memory.of(subject).into_iter().map(|session| session.id).filter(|id| !spared.contains(id));
         let mut log = ledger.log();
-        ids.filter(|id| self.memory.end(*id, &self.policy, &mut log).is_some()).collect()
+        ids.filter(|id| self.memory.end(*id, &self.policy.load(), &mut log).is_some()).collect()
     }
 
     /// Ends the least recently used sessions above `cap`. `spared` are a new one and those it would end with.

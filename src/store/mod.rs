@@ -72,7 +72,7 @@ pub type Users<'a> = &'a dyn Fn(&Subject, Option<&str>) -> Option<Standing>;
 pub struct Store {
     memory: Memory,
     restorations: ArcSwap<Restorations>,
-    policy: Arc<Policy>,
+    policy: ArcSwap<Policy>,
     source: Source,
 }
 
@@ -87,7 +87,7 @@ enum Source {
 
 /// What only a store has that decides and writes.
 struct Own {
-    caps: Caps,
+    caps: ArcSwap<Caps>,
     journal: Journal,
     snapshots: Mutex<Snapshots>,
 }
@@ -98,18 +98,36 @@ impl Store {
     pub fn following(directory: &Path, policy: Arc<Policy>, max_stale: Duration, now: Instant) -> (Self, Follower) {
         let source = Source::Files(Pace::new(max_stale, now));
         let restorations = ArcSwap::default();
+        let policy = ArcSwap::new(policy);
         (Self { memory: Memory::new(), restorations, policy, source }, Follower::new(directory))
     }
 
     /// A store of several gates, empty and of no use until a [`redis::Attendant`] has filled it.
     pub fn shared(terms: redis::Terms, caps: Caps, policy: Arc<Policy>, now: Instant) -> Self {
         let source = Source::Redis(Box::new(Redis::new(terms, caps, now)));
-        Self { memory: Memory::new(), restorations: ArcSwap::default(), policy, source }
+        Self { memory: Memory::new(), restorations: ArcSwap::default(), policy: ArcSwap::new(policy), source }
+    }
+
+    /// Puts other rules and bounds in force, for the changes to come.
+    pub fn obey(&self, policy: Arc<Policy>, caps: Caps) {
+        self.policy.store(policy);
+        match &self.source {
+            Source::Own(own) => own.caps.store(Arc::new(caps)),
+            Source::Files(_) => {}
+            Source::Redis(redis) => redis.caps.store(Arc::new(caps)),
+        }
+        // Behind it: whoever was told until when a token counts asks again.
+        self.memory.advance_epoch();
     }
 
     /// Whether another process decides and writes, and this one does not.
     pub fn is_replica(&self) -> bool {
         matches!(self.source, Source::Files(_))
+    }
+
+    /// Whether several processes decide and write.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.source, Source::Redis(_))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -188,7 +206,7 @@ impl Store {
 
     /// Whether the access token `id` still counts. An unknown session passes: only a known end refuses.
     pub fn access_standing(&self, id: TokenId, now: Timestamp) -> AccessStanding {
-        self.memory.access_standing(id, now, &self.policy)
+        self.memory.access_standing(id, now, &self.policy.load())
     }
 
     /// Moves whenever an access token may have stopped counting: an answer of [`Store::access_standing`] stays right

@@ -105,10 +105,15 @@ impl Remembered {
     /// When the disk refuses.
     pub fn open(self, fsync: Fsync, caps: Caps, policy: Arc<Policy>) -> Result<(Store, Writer), FilesError> {
         let opened = files::open(&self.recovered, fsync)?;
-        let own = Own { caps, journal: opened.journal, snapshots: Mutex::new(opened.snapshots) };
+        let own =
+            Own { caps: ArcSwap::from_pointee(caps), journal: opened.journal, snapshots: Mutex::new(opened.snapshots) };
         let Self { memory, restorations, .. } = self;
-        let store =
-            Store { memory, restorations: ArcSwap::from_pointee(restorations), policy, source: Source::Own(own) };
+        let store = Store {
+            memory,
+            restorations: ArcSwap::from_pointee(restorations),
+            policy: ArcSwap::new(policy),
+            source: Source::Own(own),
+        };
         Ok((store, opened.writer))
     }
 }

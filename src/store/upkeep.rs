@@ -25,19 +25,19 @@ impl Store {
     pub fn sweep(&self, now: Timestamp) {
         match &self.source {
             Source::Own(own) => {
-                for (subject, id) in self.memory.sweep(now, &self.policy, &mut |_| {}) {
+                for (subject, id) in self.memory.sweep(now, &self.policy.load(), &mut |_| {}) {
                     self.end_descendants(&subject, id, &mut Ledger::new(&own.journal));
                 }
             }
             Source::Files(pace) => {
                 let long_ago = now.min(self.newest()).before(pace.max_stale() + SWEEP_MARGIN);
-                self.memory.sweep(long_ago, &self.policy, &mut |_| {});
+                self.memory.sweep(long_ago, &self.policy.load(), &mut |_| {});
             }
             Source::Redis(redis) => {
                 let long_ago = now.min(self.newest()).before(SWEEP_MARGIN);
                 // Without the engine nobody knows what has been renewed.
                 if redis.health().is_healthy() {
-                    for (subject, id) in self.memory.sweep(long_ago, &self.policy, &mut |_| {}) {
+                    for (subject, id) in self.memory.sweep(long_ago, &self.policy.load(), &mut |_| {}) {
                         redis::end_orphans(self, redis, &subject, id);
                     }
                 }
@@ -81,7 +81,7 @@ impl Store {
         let mut snapshots = own.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         let mut round = snapshots.begin(now)?;
         for restoration in
-            self.restorations.load().iter().filter(|restoration| !restoration.is_spent(now, &self.policy))
+            self.restorations.load().iter().filter(|restoration| !restoration.is_spent(now, &self.policy.load()))
         {
             round.put(Entry::Restored(restoration));
         }

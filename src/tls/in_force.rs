@@ -113,7 +113,8 @@ impl InForce {
         self.0.load_full()
     }
 
-    pub(super) fn replace(&self, footing: Footing) {
+    /// For the handshakes to come.
+    pub fn replace(&self, footing: Footing) {
         self.0.store(Arc::new(footing));
     }
 }

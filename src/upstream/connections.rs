@@ -22,7 +22,7 @@ pub(super) struct Connections {
     dial: Dial,
     connect_timeout: Duration,
     keepalive: Duration,
-    most_idle: usize,
+    most_idle: Cell<usize>,
     idle: RefCell<Vec<Idle>>,
     /// The waits of all that are open.
     open: Lookouts,
@@ -51,7 +51,7 @@ impl Connections {
             dial: terms.dial.clone(),
             connect_timeout: terms.connect_timeout,
             keepalive: terms.keepalive,
-            most_idle: if terms.keepalive.is_zero() { 0 } else { terms.most_idle },
+            most_idle: Cell::new(if terms.keepalive.is_zero() { 0 } else { terms.most_idle }),
             idle: RefCell::new(Vec::new()),
             open: Lookouts::default(),
             now: Cell::new(Instant::now()),
@@ -94,6 +94,17 @@ impl Connections {
         None
     }
 
+    /// From now on none is kept that is not in use.
+    pub(super) fn retire(&self) {
+        self.most_idle.set(0);
+        self.idle.borrow_mut().clear();
+    }
+
+    /// Whether none is in use, as a tunnel or otherwise.
+    pub(super) fn is_spent(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Drops what has been idle for too long, gives up what keeps a request waiting for too long, and cuts what may not go
     /// on at `time`. To be called now and then: how often is how late each may be.
     pub(super) fn tidy(&self, now: Instant, time: Timestamp) {
@@ -128,7 +139,7 @@ impl Lease {
         }
         self.waiting.release();
         let mut idle = self.home.idle.borrow_mut();
-        if idle.len() < self.home.most_idle {
+        if idle.len() < self.home.most_idle.get() {
             idle.push(Idle { stream, waiting: self.waiting, since: self.home.now.get() });
         }
     }

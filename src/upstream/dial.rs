@@ -29,7 +29,7 @@ const HTTP1: &[u8] = b"http/1.1";
 const HTTP2: &[u8] = b"h2";
 
 /// Where the upstream is, and whether it is spoken to through TLS.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dial {
     pub address: Address,
     pub tls: Option<Tls>,
@@ -46,7 +46,7 @@ pub enum Protocol {
 }
 
 /// The name is resolved again on each connect.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     pub host: String,
     pub port: u16,
@@ -150,6 +150,14 @@ impl Dial {
     }
 }
 
+/// Without what stands in front of every path.
+impl fmt::Display for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, Address { host, port }) = (if self.tls.is_some() { "https" } else { "http" }, &self.address);
+        if host.contains(':') { write!(f, "{scheme}://[{host}]:{port}") } else { write!(f, "{scheme}://{host}:{port}") }
+    }
+}
+
 impl Stream {
     /// Whether HTTP/2 was agreed on.
     pub(super) fn agreed_to_http2(&self) -> bool {
@@ -178,6 +186,13 @@ impl Tls {
     pub fn new(name: &str, papers: Papers) -> Result<Self, TlsError> {
         let name = ServerName::try_from(name.to_owned()).map_err(|error| TlsError::Name(name.into(), error))?;
         Ok(Self { in_force: Arc::new(ArcSwap::from_pointee(papers.offers()?)), name, papers })
+    }
+}
+
+/// Whether both are the same one: clones are, and what was made from the same files is not.
+impl PartialEq for Tls {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.in_force, &other.in_force)
     }
 }
 

@@ -37,8 +37,8 @@ use super::tunnel::Tunnels;
 use super::upgrade::Offer;
 use super::upload::Upload;
 
-/// How this worker reaches the upstream.
-#[derive(Clone, Debug)]
+/// How a worker reaches the upstream.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Terms {
     pub dial: Dial,
     pub protocol: Protocol,
@@ -107,7 +107,7 @@ pub enum UpstreamError {
 
 /// The other side, as one worker sees it.
 pub struct Upstream {
-    terms: Terms,
+    terms: Arc<Terms>,
     connections: Rc<Connections>,
     /// Unless that is never spoken.
     http2: Option<Http2>,
@@ -123,7 +123,7 @@ enum Way<'a> {
 }
 
 impl Upstream {
-    pub fn new(terms: Terms) -> Self {
+    pub fn new(terms: Arc<Terms>) -> Self {
         let http2 = match terms.protocol {
             Protocol::Http2 => true,
             Protocol::Auto => terms.dial.tls.is_some(),
@@ -131,6 +131,24 @@ impl Upstream {
         };
         let http2 = http2.then(|| Http2::new(&terms));
         Self { connections: Rc::new(Connections::new(&terms)), http2, agreed: Cell::new(None), terms }
+    }
+
+    /// Whether these are the terms it was made for.
+    pub fn is_under(&self, terms: &Arc<Terms>) -> bool {
+        Arc::ptr_eq(&self.terms, terms)
+    }
+
+    /// Begins nothing new from now on, and keeps no connection that is not in use.
+    pub fn retire(&self) {
+        self.connections.retire();
+        if let Some(http2) = &self.http2 {
+            http2.retire();
+        }
+    }
+
+    /// Whether nothing is left of what was sent: then it need not be tidied any more.
+    pub fn is_spent(&self) -> bool {
+        self.connections.is_spent() && self.http2.as_ref().is_none_or(Http2::is_spent)
     }
 
     /// What of the client's credentials goes on under `permit`.

@@ -180,7 +180,7 @@ impl Origin {
 }
 
 /// What becomes of the client's `Authorization`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authorization {
     /// As the client sent it.
     Keep,

@@ -39,7 +39,7 @@ use upload::Upload;
 const REPEATS: u32 = 2;
 
 /// What one worker may hold of connections to an upstream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Http2Bounds {
     pub connections: usize,
     /// Bytes of answers that wait for clients, over all streams of a connection.
@@ -123,6 +123,16 @@ impl Http2 {
             }
             repeats -= 1;
         }
+    }
+
+    /// From now on no connection is kept once its requests have ended.
+    pub(super) fn retire(&self) {
+        self.links.retire();
+    }
+
+    /// Whether nothing is left of what was sent.
+    pub(super) fn is_spent(&self) -> bool {
+        Rc::strong_count(&self.links) == 1 && self.links.is_spent()
     }
 
     /// Closes connections that nobody has used for a while, gives up requests that wait for too long, and cuts what may not

@@ -72,9 +72,21 @@ impl Tunnels {
         Self { most, open: Arc::default() }
     }
 
+    /// Another limit for the same tunnels: those that are open count.
+    pub fn limited_to(&self, most: usize) -> Self {
+        Self { most, open: Arc::clone(&self.open) }
+    }
+
     pub(super) fn take(&self) -> Option<Seat> {
         let seat = Seat(Arc::clone(&self.open));
         (self.open.fetch_add(1, Ordering::Relaxed) < self.most).then_some(seat)
+    }
+}
+
+/// Whether both count the same tunnels and have the same limit.
+impl PartialEq for Tunnels {
+    fn eq(&self, other: &Self) -> bool {
+        self.most == other.most && Arc::ptr_eq(&self.open, &other.open)
     }
 }
 

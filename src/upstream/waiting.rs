@@ -130,6 +130,11 @@ impl Lookouts {
         waiting
     }
 
+    /// Whether there is none left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.borrow().iter().all(|lookout| lookout.0.strong_count() == 0)
+    }
+
     /// Looks at all that are still there.
     pub(super) fn look(&self, now: Instant, time: Timestamp) {
         self.0.borrow_mut().retain(|lookout| lookout.look(now, time));

@@ -29,6 +29,7 @@ mod oauth;
 mod operator;
 mod paths;
 mod redis;
+mod reload;
 mod replica;
 mod restart;
 mod seeds;

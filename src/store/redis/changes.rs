@@ -20,14 +20,14 @@ pub(in crate::store) async fn issue(
     users: Users<'_>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let desk = Desk::of(store, redis);
+    let (desk, caps) = (Desk::of(store, redis), redis.caps.load_full());
     let (live, ended) = (desk.memory.live(), desk.memory.tombstones());
-    if live >= redis.caps.sessions || live + ended >= redis.caps.sessions.saturating_add(redis.caps.tombstones) {
+    if live >= caps.sessions || live + ended >= caps.sessions.saturating_add(caps.tombstones) {
         return Err(StoreError::Full);
     }
     let mut spared = desk.lineage(session.parent, now).await?.ok_or(StoreError::Overtaken)?;
     spared.push(session.id);
-    if spared.len() > redis.caps.sessions_per_user {
+    if spared.len() > caps.sessions_per_user {
         return Err(StoreError::Full);
     }
     let (new, needed_until) = desk.spelled(&session);
@@ -59,7 +59,7 @@ pub(in crate::store) async fn issue(
         unheard.settled();
         return Err(StoreError::Overtaken);
     }
-    desk.make_room(&session.subject, redis.caps.sessions_per_user, &spared).await;
+    desk.make_room(&session.subject, caps.sessions_per_user, &spared).await;
     unheard.settled();
     Ok(())
 }
@@ -91,7 +91,7 @@ pub(in crate::store) async fn rotate(
         }
         let mut next = belief.session.clone();
         let user = users(&next.subject, next.client.as_deref());
-        let rotation = restorations.rotate(&mut next, presented, user.as_ref(), kid, now, &store.policy);
+        let rotation = restorations.rotate(&mut next, presented, user.as_ref(), kid, now, &desk.policy);
         let is_parent = presented.generation.saturating_add(1) == belief.session.generation;
         if is_parent && matches!(rotation, Rotation::Reused(_) | Rotation::Raced) {
             // It may be a try again after a 503 of which another gate alone knows.
@@ -141,7 +141,7 @@ pub(in crate::store) async fn rotate(
     match &rotation {
         // Nothing has been waited for since memory has learnt of it, so nobody takes the parent for a theft meanwhile.
         Rotation::Rotated(_) => drop(settle.await),
-        Rotation::Reused(subject) if store.policy.on_reuse == OnReuse::User => {
+        Rotation::Reused(subject) if desk.policy.on_reuse == OnReuse::User => {
             desk.end_all(subject, &[]).await;
         }
         Rotation::Reused(subject) | Rotation::Disowned(subject) => {

@@ -4,6 +4,7 @@
 //! it; an answer that rests on what memory believes is given only when the engine has said the same.
 //! Does not know: what is decided.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -23,10 +24,10 @@ use super::{Redis, spelling};
 const ELSEWHERE: Duration = Duration::from_secs(2);
 
 /// What a change needs.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Desk<'a> {
     pub memory: &'a Memory,
-    pub policy: &'a Policy,
+    pub policy: Arc<Policy>,
     pub redis: &'a Redis,
     /// One that is not open to everybody yet.
     pub line: Option<&'a Line>,
@@ -79,7 +80,7 @@ impl From<Failure> for StoreError {
 impl<'a> Desk<'a> {
     pub(super) fn of(store: &'a Store, redis: &'a Redis) -> Self {
         let deadline = Instant::now() + redis.terms.timeout;
-        Self { memory: &store.memory, policy: &store.policy, redis, line: None, deadline }
+        Self { memory: &store.memory, policy: store.policy.load_full(), redis, line: None, deadline }
     }
 
     /// What memory believes, and where it knows nothing, what the engine says.
@@ -151,7 +152,7 @@ impl<'a> Desk<'a> {
             }
             Decision::Becomes(session) => self.spelled(session),
             Decision::Ends => {
-                let until = belief.session.access_ends_at(self.policy);
+                let until = belief.session.access_ends_at(&self.policy);
                 (spelling::tombstone(id, until), until)
             }
         };
@@ -210,7 +211,7 @@ impl<'a> Desk<'a> {
 
     pub(super) fn spelled(&self, session: &Session) -> (Vec<u8>, Timestamp) {
         let expires_at = session.idle_expires_at.min(session.expires_at);
-        (spelling::session(session), expires_at.max(session.access_ends_at(self.policy)))
+        (spelling::session(session), expires_at.max(session.access_ends_at(&self.policy)))
     }
 
     async fn read(&self, id: SessionId) -> Result<Vec<u8>, Failure> {

@@ -103,7 +103,9 @@ pub(in crate::store) fn end_orphans(store: &Store, redis: &Redis, subject: &Subj
     let mut parents = vec![parent];
     while let Some(parent) = parents.pop() {
         for session in store.memory.of(subject) {
-            if session.parent == Some(parent) && store.memory.end(session.id, &store.policy, &mut |_| {}).is_some() {
+            if session.parent == Some(parent)
+                && store.memory.end(session.id, &store.policy.load(), &mut |_| {}).is_some()
+            {
                 redis.pending.end(session.id);
                 parents.push(session.id);
             }
@@ -155,7 +157,7 @@ impl Desk<'_> {
 
     /// At this gate, and nowhere else yet.
     pub(super) fn end_here(&self, id: SessionId) -> Option<Subject> {
-        self.memory.end(id, self.policy, &mut |_| {})
+        self.memory.end(id, &self.policy, &mut |_| {})
     }
 
     pub(super) async fn end_with_descendants(&self, id: SessionId) -> Ends {

@@ -46,6 +46,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
@@ -103,7 +104,7 @@ pub struct Tls {
 pub(super) struct Redis {
     terms: Terms,
     places: Places,
-    pub(super) caps: Caps,
+    pub(super) caps: ArcSwap<Caps>,
     state: watch::Sender<State>,
     pending: Pending,
     pub(super) pace: Pace,
@@ -165,7 +166,7 @@ impl Redis {
             places: Places::new(&terms.prefix),
             pace: Pace::new(terms.max_stale, now),
             terms,
-            caps,
+            caps: ArcSwap::from_pointee(caps),
             state: watch::Sender::new(down),
             pending: Pending::default(),
             refusal: Mutex::default(),

@@ -20,12 +20,12 @@ const FAULTS: [&[&str]; 3] = [&["write"], &["sync"], &["sync", "truncate"]];
 fn idle(disk: &Arc<FaultyDisk>, folder: &TempDir, policy: &Policy) -> (Running, Writer) {
     let Remembered { memory, restorations, recovered } = Remembered::read(folder.path()).unwrap();
     let opened = open_on(Arc::clone(disk) as Arc<_>, &recovered, Fsync::Always).unwrap();
-    let caps = Caps { sessions: 1000, sessions_per_user: 10, tombstones: 1000 };
+    let caps = arc_swap::ArcSwap::from_pointee(Caps { sessions: 1000, sessions_per_user: 10, tombstones: 1000 });
     let snapshots = Mutex::new(opened.snapshots);
     let store = Store {
         memory,
         restorations: arc_swap::ArcSwap::from_pointee(restorations),
-        policy: Arc::new(policy.clone()),
+        policy: arc_swap::ArcSwap::from_pointee(policy.clone()),
         source: Source::Own(Own { caps, journal: opened.journal, snapshots }),
     };
     (Running { store: Arc::new(store), writer: None }, opened.writer)

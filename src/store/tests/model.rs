@@ -209,7 +209,8 @@ impl Model {
         for session in 0..self.sessions.len() {
             let it = &mut self.sessions[session];
             match self.users[it.user].filter(|user| user.password == it.password) {
-                Some(user) => it.cut_what_exceeds(user.scopes),
+                Some(user) if it.fate == Fate::Live => it.cut_what_exceeds(user.scopes),
+                Some(_) => {}
                 None => self.end(session),
             }
         }

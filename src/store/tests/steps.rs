@@ -412,7 +412,7 @@ impl World {
             assert_eq!((found.rotated_at, found.expires_at), (newest.born, it.end));
             assert_eq!(found.idle_expires_at, it.idle_end(policy));
             assert_eq!((bits_of(&found.granted), bits_of(&found.scopes)), (newest.scopes, it.scopes));
-            if let Some(parent) = it.parent {
+            if let Some(parent) = it.parent.filter(|_| !it.expired(now, policy)) {
                 assert_eq!(model.sessions[parent].fate, Fate::Live, "outlived the session whose token minted it");
                 assert!(found.expires_at <= model.sessions[parent].end);
             }

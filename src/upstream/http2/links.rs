@@ -32,7 +32,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub(super) struct Links {
     dial: Dial,
     connect_timeout: Duration,
-    keepalive: Duration,
+    keepalive: Cell<Duration>,
     most: usize,
     room: Room,
     links: RefCell<Vec<Rc<Link>>>,
@@ -67,7 +67,7 @@ impl Links {
         Self {
             dial: terms.dial.clone(),
             connect_timeout: terms.connect_timeout,
-            keepalive: terms.keepalive,
+            keepalive: Cell::new(terms.keepalive),
             most: terms.http2.connections,
             room,
             links: RefCell::default(),
@@ -197,7 +197,7 @@ impl Links {
 
     /// A connection has nothing to do.
     pub(super) fn rests(&self, link: &Link) {
-        link.rest(self.now.get(), self.keepalive);
+        link.rest(self.now.get(), self.keepalive.get());
     }
 
     /// A place was given back.
@@ -207,6 +207,16 @@ impl Links {
         }
     }
 
+    /// From now on no connection is kept once its requests have ended.
+    pub(super) fn retire(&self) {
+        self.keepalive.set(Duration::ZERO);
+    }
+
+    /// Whether there is no connection, and nobody waits.
+    pub(super) fn is_spent(&self) -> bool {
+        self.links.borrow().is_empty() && self.closing.borrow().is_empty() && self.lookouts.is_empty()
+    }
+
     /// Closes what has been idle for too long, gives up what waits for too long, and cuts what may not go on at `time`. To
     /// be called now and then: how often is how late each may be.
     pub(super) fn tidy(&self, now: Instant, time: Timestamp) {
@@ -214,7 +224,7 @@ impl Links {
         self.lookouts.look(now, time);
         let mut closing = self.closing.borrow_mut();
         self.links.borrow_mut().retain(|link| {
-            let done = link.is_done(now, self.keepalive);
+            let done = link.is_done(now, self.keepalive.get());
             if done {
                 // What holds the other end of it open is gone with this, so it says goodbye and ends.
                 closing.push((link.driver(), now));

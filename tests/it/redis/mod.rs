@@ -7,7 +7,7 @@ mod sharing;
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Answer, Engine, Gate, Start, Upstream, list, refresh};
+use crate::support::{Answer, Engine, Gate, Start, Upstream, list, refresh, until};
 
 const TOKEN: &str = "/3rdparty/v1/auth/token";
 const MANY: &[&str] = &["messages:list", "messages:send"];
@@ -32,6 +32,15 @@ fn beside(gate: &Gate, engine: &Engine) -> Start {
 #[track_caller]
 fn revoke(gate: &Gate, pair: &Answer) {
     gate.call("DELETE", &format!("{TOKEN}/{}", pair.field("id"))).basic("alice", "wonderland").send().expect(204);
+}
+
+/// Presents `consumed` until that ends the session of `live`: a theft it is after two seconds.
+#[track_caller]
+fn until_it_is_no_race(gate: &Gate, consumed: &Answer, live: &Answer) {
+    until("the end", || {
+        refresh(gate, consumed).expect_refusal(401);
+        (list(gate, live).status == 401).then_some(())
+    });
 }
 
 #[track_caller]

@@ -35,8 +35,7 @@ fn sessions_move_to_the_engine_and_back_and_nobody_is_signed_out() {
     list(&gate, &ended).expect_refusal(401);
     list(&gate, &renewed).expect(200);
     // What was consumed on the files is so on the engine; for two seconds that may be a race.
-    std::thread::sleep(Duration::from_millis(2100));
-    refresh(&gate, &used).expect_refusal(401);
+    until_it_is_no_race(&gate, &used, &renewed);
     refuses_within_a_second(&gate, &renewed);
     let busy = go("files").expect(1).stderr;
     assert!(busy.contains("gates are connected"), "{busy}");

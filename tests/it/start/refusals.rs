@@ -135,6 +135,6 @@ fn a_users_file_that_is_gone_stops_a_start_and_signs_nobody_out() {
 fn a_hangup_ends_nothing() {
     let gate = Start::before(Upstream::start().address).start();
     gate.signal("HUP");
-    gate.wait_for_log("hangup");
+    gate.wait_for_log("the configuration was read anew and is in force");
     gate.alice(&["messages:list"]);
 }

@@ -7,10 +7,11 @@ use super::*;
 pub(super) fn on(disk: &Arc<FaultyDisk>, folder: &Path, fsync: Fsync) -> Running {
     let Remembered { memory, restorations, recovered } = Remembered::read(folder).unwrap();
     let opened = open_on(Arc::clone(disk) as Arc<_>, &recovered, fsync).unwrap();
-    let caps = Caps { sessions: 1000, sessions_per_user: 10, tombstones: 1000 };
+    let caps = arc_swap::ArcSwap::from_pointee(Caps { sessions: 1000, sessions_per_user: 10, tombstones: 1000 });
     let own = Own { caps, journal: opened.journal, snapshots: Mutex::new(opened.snapshots) };
     let restorations = arc_swap::ArcSwap::from_pointee(restorations);
-    let store = Store { memory, restorations, policy: Arc::new(policy()), source: Source::Own(own) };
+    let store =
+        Store { memory, restorations, policy: arc_swap::ArcSwap::from_pointee(policy()), source: Source::Own(own) };
     Running { store: Arc::new(store), writer: Some(thread::spawn(|| opened.writer.run())) }
 }
 

@@ -14,8 +14,7 @@ fn with_the_engine_gone_tokens_are_judged_and_nothing_is_acknowledged_until_it_i
     let (id, other) = (sign_in(&gates[0], 1, "anna", 0).unwrap(), sign_in(&gates[0], 2, "ben", 0).unwrap());
     until("both are known", || gates[1].live() == 2);
     engine.kill();
-    let began = Instant::now();
-    while began.elapsed() < SECOND * 3 {
+    for _ in 0..20 {
         for gate in &gates {
             assert!(good(gate, id, 0, T0 + SECOND));
             let asked = Instant::now();
@@ -23,7 +22,6 @@ fn with_the_engine_gone_tokens_are_judged_and_nothing_is_acknowledged_until_it_i
             assert!(matches!(sign_in(gate, 9, "cleo", 1), Err(StoreError::Unwritten)));
             assert!(asked.elapsed() < SECOND * 3, "{:?}", asked.elapsed());
         }
-        thread::sleep(Duration::from_millis(50));
     }
     // An end holds here at once, and is told to the engine when it is back.
     assert!(matches!(run(gates[0].end(other)), Err(StoreError::Unwritten)));
@@ -88,6 +86,7 @@ fn what_an_engine_has_lost_is_put_there_again_before_any_gate_takes_changes() {
     let gates = [engine.gate(), engine.gate()];
     let ids: Vec<_> = (0..3).map(|n| sign_in(&gates[0], n, "anna", 0).unwrap()).collect();
     assert!(is_rotated(&try_refresh(&gates[0], ids[0], 0, T0 + SECOND * 10)));
+    until("it is known", || gates[1].live() == 3);
     assert!(run(gates[1].end(ids[2])).unwrap());
     until("all is known", || gates.iter().all(|gate| gate.live() == 2 && gate.find(ids[0]).unwrap().generation == 1));
     // It keeps nothing on a disk: as after a failover that came too early, all is lost.
