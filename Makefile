@@ -21,7 +21,7 @@ MIB ?= 1024
 # Connections that only hold their places.
 CROWD ?= 10000
 
-.PHONY: help demo test redis-test test-k8s test-k8s-deps image test-deps clients crash-test crowd-test flood-test fuzz soak volume-test slow-test test-tls check bench bench-instructions bench-micro bench-store
+.PHONY: help demo reference test redis-test test-k8s test-k8s-deps image deb test-deps clients crash-test crowd-test flood-test fuzz soak volume-test slow-test test-tls check bench bench-instructions bench-micro bench-store
 
 help: ## What can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -44,6 +44,15 @@ test-k8s-deps: ## Install what test-k8s needs (Debian packages; needs root)
 
 image: ## A container image of one static binary and its bill of materials, from no registry (needs podman, buildah or docker)
 	image/build
+
+deb: ## A Debian package of the program as a service (needs cargo-deb: cargo install --locked cargo-deb)
+	$(CARGO) build --locked --release
+	@built=$(or $(CARGO_TARGET_DIR),target); papers=target/package; rm -rf $$papers && mkdir -p $$papers/man && \
+	  $$built/release/portcullis man $$papers/man && \
+	  $$built/release/portcullis completions bash >$$papers/portcullis.bash && \
+	  $$built/release/portcullis completions zsh >$$papers/_portcullis && \
+	  $$built/release/portcullis completions fish >$$papers/portcullis.fish
+	$(CARGO) deb --no-build --locked
 
 test-deps: ## Install what other people's clients and bench-instructions need (Debian packages; needs root)
 	@(for tool in curl python3 node npm openssl nghttp slowhttptest testssl strace valgrind vgdb chromium promtool redis-server redis-sentinel redis-cli; do command -v $$tool >/dev/null || exit 1; done; python3 -c 'import ensurepip, venv') || \
@@ -87,6 +96,9 @@ volume-test: ## A gibibyte up and down over HTTP/1.1 and HTTP/2, and the memory 
 
 slow-test: ## slowhttptest: slow heads, bodies and readers, 1,000 of each for 45 seconds
 	PORTCULLIS_SLOW_CONNECTIONS=1000 PORTCULLIS_SLOW_SECONDS=45 $(CARGO) test --locked --release --test it hostile::tools -- --nocapture --test-threads=1
+
+reference: ## Write docs/configuration.md anew, from config.toml and the code
+	PORTCULLIS_TEST_WRITE_REFERENCE=1 $(CARGO) test --locked --lib config::tests::reference
 
 check: ## What has to hold before a change lands: format, lints, docs, licences, tests
 	$(CARGO) fmt --check

@@ -45,6 +45,8 @@ fn main() {
     }
     // Whoever wants it has to build it from its source.
     tell("have_h2spec", on_path("h2spec").is_some(), false, "");
+    // A part of systemd, which is too much to install for one test.
+    tell("have_systemd_analyze", on_path("systemd-analyze").is_some(), false, "");
     // No tool that could be installed, but rights that a machine may well deny: never required.
     tell("can_mount", can_mount(), false, "");
     tell("can_strace", can_strace(), false, "");

@@ -40,8 +40,8 @@ impl Muster {
         (Self { workers }, rolls)
     }
 
-    /// Returns once every worker has looked.
-    pub async fn all_have_looked(&self) {
+    /// Returns once every worker has looked: `true`; or at the end of patience.
+    pub async fn all_have_looked(&self) -> bool {
         let mut reports = Vec::with_capacity(self.workers.len());
         for worker in &self.workers {
             let (report, reported) = oneshot::channel();
@@ -55,7 +55,7 @@ impl Muster {
                 let _ = reported.await;
             }
         };
-        let _ = timeout(PATIENCE, all).await;
+        timeout(PATIENCE, all).await.is_ok()
     }
 }
 
@@ -72,5 +72,19 @@ impl Roll {
             // Whoever asked may have gone.
             let _ = report.send(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_hangs_is_told_apart_and_one_that_has_ended_is_not_waited_for() {
+        let (muster, mut rolls) = Muster::new(2);
+        drop(rolls.pop());
+        assert!(!muster.all_have_looked().await);
+        tokio::spawn(rolls.remove(0).answer(|| {}));
+        assert!(muster.all_have_looked().await);
     }
 }

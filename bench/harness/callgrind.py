@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 
 from .peers import Place
 from .processes import BENCH, WORK, Process, free_port, lab
@@ -33,6 +34,8 @@ class Gate:
         self.process = stack.enter_context(Process(_command(binary, place), "gate", log=DIRECTORY / "log"))
         if not self.process.listens(self.port, PATIENCE):
             raise RuntimeError(f"the gate did not start under callgrind:\n{self.process.last_words()}")
+        # Two seconds after its start the gate has read its configuration once more, which is not to be counted.
+        time.sleep(4)
         self.connections = []
         self.stack = stack
 

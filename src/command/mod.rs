@@ -13,9 +13,11 @@ mod health;
 mod keygen;
 mod keys;
 mod operator;
+mod papers;
 mod serve;
 mod stop;
 mod store;
+mod supervisor;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -140,6 +142,9 @@ enum Verb {
     /// Tell what the gate makes of a token or a request: which rule, which clause, and the reason that answer and log have
     #[command(after_help = format!("{}\n\n{EXIT_CODES} {}", explain::MANUAL, explain::FURTHER_CODES))]
     Explain(explain::ExplainArgs),
+    /// Print what a shell needs to complete these commands
+    #[command(after_help = EXIT_CODES)]
+    Completions(papers::CompletionsArgs),
     /// Make the password_hash of a user: reads the password from the terminal or standard input
     #[command(after_help = EXIT_CODES)]
     HashPassword,
@@ -152,6 +157,9 @@ enum Verb {
     /// List, add, rotate and retire the keys that sign tokens, also beside a running gate
     #[command(subcommand)]
     Keys(keys::KeysVerb),
+    /// Write the manual pages, for packages
+    #[command(hide = true)]
+    Man(papers::ManArgs),
     /// End sessions of a running gate: of a user, one of them, or all
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", operator::REVOKE))]
     Revoke(operator::RevokeArgs),
@@ -187,6 +195,8 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }),
         Some(Verb::Demo(args)) => outcome(demo::run(args)),
+        Some(Verb::Completions(args)) => outcome(papers::completions(&args)),
+        Some(Verb::Man(args)) => outcome(papers::man(&args)),
         Some(Verb::DevCert(args)) => outcome(dev_cert::run(args)),
         Some(Verb::Explain(args)) => explain::run(&args),
         Some(Verb::HashPassword) => outcome(hash_password::run()),

@@ -13,18 +13,24 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::config::{Config, LoadOptions};
+use crate::edge::Handed;
 use crate::observe::{self, Log, LogError, chain};
 use crate::run::{self, Reloads, StartError, StopError};
 
 use super::CONFIGURATION;
+use super::supervisor::Supervisor;
 
 /// Runs the gate until a signal ends it.
 pub(super) fn run(config: Config, source: LoadOptions) -> ExitCode {
+    let handed = match Handed::from_environment() {
+        Ok(handed) => handed,
+        Err(error) => return failed(&error, false),
+    };
     let log = match observe::start(&config.log, std::env::var("PORTCULLIS_LOG").ok().as_deref()) {
         Ok(log) => log,
         Err(error) => return failed(&error, matches!(error, LogError::Filter(_))),
     };
-    let ended = serve(config, source, &log);
+    let ended = serve(config, source, handed, &log);
     // What was logged stands before the reason why it ended.
     drop(log);
     match ended {
@@ -46,11 +52,11 @@ enum ServeError {
     Panicked(#[from] tokio::task::JoinError),
 }
 
-fn serve(config: Config, source: LoadOptions, log: &Log) -> Result<(), ServeError> {
+fn serve(config: Config, source: LoadOptions, handed: Handed, log: &Log) -> Result<(), ServeError> {
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     outlive_file_size_limit(&runtime)?;
-    let prepared = run::prepare(&config, Some(log.levels().clone()))?;
+    let prepared = run::prepare(&config, handed, Some(log.levels().clone()))?;
     // Before the first connection, or a signal would cut it. Not before the data directory is ours: who waits for that
     // has nothing to bring in order and ends by the signal itself.
     let signals = {
@@ -59,14 +65,19 @@ fn serve(config: Config, source: LoadOptions, log: &Log) -> Result<(), ServeErro
     };
     let mut signals = signals?;
     let running = run::open(config, prepared, Some(source))?;
+    let (supervisor, reloads) = (Supervisor::from_environment(), running.reloads());
+    supervisor.ready();
     runtime.block_on(async {
-        let reloads = running.reloads();
-        signals.end(&reloads).await;
+        tokio::select! {
+            () = signals.end(&supervisor, &reloads) => {}
+            () = supervisor.watch(async || running.is_alive().await) => {}
+        }
         info!("told to end");
+        supervisor.stopping();
         let stopped = tokio::task::spawn_blocking(|| running.stop());
         tokio::select! {
             stopped = stopped => Ok(stopped??),
-            () = signals.end(&reloads) => {
+            () = signals.end(&supervisor, &reloads) => {
                 warn!("told twice: ending at once");
                 log.flush();
                 std::process::exit(1);
@@ -116,13 +127,17 @@ impl Signals {
     }
 
     /// Waits for the word to end. A hangup is none: by convention it asks for a reload.
-    async fn end(&mut self, reloads: &Reloads) {
+    async fn end(&mut self, supervisor: &Supervisor, reloads: &Reloads) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                // The log tells what came of it.
-                _ = self.hangup.recv() => drop(reloads.request()),
+                _ = self.hangup.recv() => {
+                    supervisor.reloading();
+                    // The log tells what came of it.
+                    reloads.request().await;
+                    supervisor.ready();
+                }
             }
         }
     }

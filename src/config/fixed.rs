@@ -54,6 +54,34 @@ const FIXED: &[Fixed] = fixed! {
     "limits.max_handshakes" limits.max_handshakes,
 };
 
+macro_rules! of_engine {
+    ($($key:literal $field:ident),* $(,)?) => {
+        &[$(Fixed {
+            key: $key,
+            keep: |new, old| match (&mut new.store.kind, &old.store.kind) {
+                (StoreKind::Redis(new), StoreKind::Redis(old)) => {
+                    let other = new.$field != old.$field;
+                    new.$field.clone_from(&old.$field);
+                    other
+                }
+                _ => false,
+            },
+        }),*]
+    };
+}
+
+/// How the engine is spoken with, where sessions are on one: a start has connected.
+const OF_ENGINE: &[Fixed] = of_engine! {
+    "store.urls" servers,
+    "store.sentinel" sentinel,
+    "store.username" username,
+    "store.password" password,
+    "store.password_file" password,
+    "store.key_prefix" key_prefix,
+    "store.timeout" timeout,
+    "store.wait_replicas" wait_replicas,
+};
+
 /// Those that hang together with others.
 const FIXED_TOGETHER: &[Fixed] = &[
     Fixed { key: "store.kind", keep: |new, old| !same_kind(new, old) && keep_kind(new, old) },
@@ -88,7 +116,7 @@ const LIVE: &[&str] = &[
 impl Config {
     /// Leaves what a running gate cannot change as it was in `old`, and names that of it which was meant to be another.
     pub fn keep_fixed(&mut self, old: &Self) -> Vec<&'static str> {
-        let all = FIXED.iter().chain(FIXED_TOGETHER);
+        let all = FIXED.iter().chain(OF_ENGINE).chain(FIXED_TOGETHER);
         let other: Vec<_> = all.filter(|fixed| (fixed.keep)(self, old)).map(|fixed| fixed.key).collect();
         for setting in self.settings.iter_mut().filter(|setting| other.contains(&&*setting.key)) {
             if let Some(kept) = old.settings.iter().find(|kept| kept.key == setting.key) {
@@ -100,8 +128,7 @@ impl Config {
 }
 
 fn same_kind(new: &Config, old: &Config) -> bool {
-    let replica = |config: &Config| matches!(config.store.kind, StoreKind::Replica { .. });
-    replica(new) == replica(old)
+    std::mem::discriminant(&new.store.kind) == std::mem::discriminant(&old.store.kind)
 }
 
 fn keep_kind(new: &mut Config, old: &Config) -> bool {
@@ -123,15 +150,20 @@ fn keep_tls(new: &mut Config, old: &Config) -> bool {
 mod tests {
     use super::*;
 
+    fn all() -> impl Iterator<Item = &'static str> {
+        FIXED.iter().chain(OF_ENGINE).chain(FIXED_TOGETHER).map(|fixed| fixed.key)
+    }
+
     #[test]
     fn of_every_key_it_is_decided_whether_it_takes_effect() {
-        let fixed = |key: &str| FIXED.iter().chain(FIXED_TOGETHER).any(|fixed| fixed.key == key);
+        let fixed = |key: &str| all().any(|fixed| fixed == key || key.starts_with(&format!("{fixed}.")));
         let live = |key: &str| LIVE.iter().any(|live| *live == key || (live.ends_with('.') && key.starts_with(live)));
         for setting in Config::default().settings() {
             assert!(fixed(&setting.key) || live(&setting.key), "{}: decide whether it needs a restart", setting.key);
         }
-        for key in FIXED.iter().chain(FIXED_TOGETHER).map(|fixed| fixed.key) {
-            assert!(Config::default().settings().iter().any(|setting| setting.key == key), "{key} is no key");
+        for key in all() {
+            let is_it = |known: &str| known == key || known.starts_with(&format!("{key}."));
+            assert!(Config::default().settings().iter().any(|setting| is_it(&setting.key)), "{key} is no key");
         }
     }
 
@@ -167,7 +199,7 @@ mod tests {
     #[test]
     fn the_manual_names_all_that_needs_a_restart() {
         let manual = include_str!("../../docs/operations.md");
-        for key in FIXED.iter().chain(FIXED_TOGETHER).map(|fixed| fixed.key) {
+        for key in all() {
             assert!(manual.contains(&format!("`{key}`")), "{key} in docs/operations.md");
         }
     }

@@ -17,6 +17,14 @@ pub enum BindError {
     InUse { address: SocketAddr },
     #[error("cannot listen on {address}: not allowed; ports below 1024 need the capability NET_BIND_SERVICE")]
     Forbidden { address: SocketAddr },
+    #[error("what systemd hands over as its socket number {number} is no TCP socket")]
+    Handed {
+        number: usize,
+        #[source]
+        source: io::Error,
+    },
+    #[error("systemd hands over a socket on {address}, but neither server.listen nor another listener is there")]
+    Unused { address: SocketAddr },
     #[error("cannot listen on {address}")]
     Other {
         address: SocketAddr,

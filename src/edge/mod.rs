@@ -12,6 +12,7 @@ mod door;
 mod frames;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod handed;
 mod handshake;
 mod listener;
 mod order;
@@ -24,6 +25,7 @@ mod switched;
 mod worker;
 
 pub use connection::{Deadlines, Reserves};
+pub use handed::Handed;
 pub use listener::{BindError, bind};
 pub use order::{InForce, Order};
 pub use redirect::Redirect;

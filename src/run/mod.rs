@@ -33,7 +33,7 @@ use crate::account::{Accounts, Directory, FileTrouble, Form, Found, Realm, Upstr
 use crate::admin::{self, Admin, Check, Desk, Stage, Status};
 use crate::clock::{self, Clock};
 use crate::config::{self, Config, LoadOptions, StoreKind, UpstreamTrust};
-use crate::edge::{self, Crew, InForce, Order, Redirect};
+use crate::edge::{Crew, Handed, InForce, Order, Redirect};
 use crate::gateway::{Charter, Handover, Mapping, Once, Routes};
 use crate::issuer::{Fetching, Issuers};
 use crate::keys::{KeyRing, Keys, Notice, SealingKeys};
@@ -71,6 +71,7 @@ pub struct Running {
     scribe: Scribe,
     status: Arc<Status>,
     redirect: Option<Redirect>,
+    muster: Arc<Muster>,
     /// Answers to the last.
     _admin: Option<Admin>,
 }
@@ -117,22 +118,26 @@ pub struct Prepared {
     scribe: Scribe,
     status: Arc<Status>,
     admin: Option<Admin>,
+    handed: Handed,
     desk: Arc<Desk>,
     tls: Option<(tls::Terms, Arc<tls::InForce>)>,
     reloads: (Reloads, Wishes),
 }
 
 /// Builds all rooms. Waits for another process to let go of the data directory; a replica waits for one to fill it. The
-/// operator's listener answers already then, and may change `levels`.
+/// operator's listener answers already then, and may change `levels`. Listeners take the sockets that were `handed` over, if
+/// there are any.
 ///
 /// # Errors
 /// [`StartError`] for whatever is not as it must be.
-pub fn prepare(config: &Config, levels: Option<Levels>) -> Result<Prepared, StartError> {
+pub fn prepare(config: &Config, mut handed: Handed, levels: Option<Levels>) -> Result<Prepared, StartError> {
+    let listeners = [Some(config.server.listen), config.tls.redirect_listen, config.admin.listen];
+    handed.are_among(&listeners.into_iter().flatten().collect::<Vec<_>>())?;
     let status = Arc::new(Status::default());
     let metrics = Arc::new(Metrics::default());
     let reloads = Reloads::new();
     let desk = Arc::new(Desk::new(Arc::clone(&status), Arc::clone(&metrics), levels));
-    let admin = admin(config, &desk)?;
+    let admin = admin(config, &mut handed, &desk)?;
     let policy = Arc::new(terms::policy(config));
     let issuers = Arc::new(Issuers::open(terms::issuers(config), &terms::jwks_bounds(config))?);
     let tls = tls(config)?;
@@ -166,7 +171,7 @@ pub fn prepare(config: &Config, levels: Option<Levels>) -> Result<Prepared, Star
     charter.metrics.events.configured(clock::wall().as_secs());
     status.look_at(checks(&in_force, certificates));
     readings::hand_in(&charter, &status, certificates);
-    Ok(Prepared { in_force, muster, rolls, scribe, status, admin, desk, tls, reloads })
+    Ok(Prepared { in_force, muster, rolls, scribe, status, admin, handed, desk, tls, reloads })
 }
 
 /// Starts a gate that keeps its configuration, and returns once it accepts connections.
@@ -174,7 +179,7 @@ pub fn prepare(config: &Config, levels: Option<Levels>) -> Result<Prepared, Star
 /// # Errors
 /// [`StartError`] for whatever is not as it must be, or cannot be had.
 pub fn start(config: Config) -> Result<Running, StartError> {
-    let prepared = prepare(&config, None)?;
+    let prepared = prepare(&config, Handed::default(), None)?;
     open(config, prepared, None)
 }
 
@@ -183,9 +188,9 @@ pub fn start(config: Config) -> Result<Running, StartError> {
 ///
 /// # Errors
 /// When the port or a thread cannot be had.
-pub fn open(config: Config, prepared: Prepared, source: Option<LoadOptions>) -> Result<Running, StartError> {
-    let listener = edge::bind(config.server.listen)?;
-    let redirect = config.tls.redirect_listen.map(edge::bind).transpose()?;
+pub fn open(config: Config, mut prepared: Prepared, source: Option<LoadOptions>) -> Result<Running, StartError> {
+    let listener = prepared.handed.bind(config.server.listen)?;
+    let redirect = config.tls.redirect_listen.map(|address| prepared.handed.bind(address)).transpose()?;
     serve(config, prepared, source, &listener, redirect).map_err(StartError::Threads)
 }
 
@@ -196,7 +201,8 @@ fn serve(
     listener: &TcpListener,
     redirect: Option<TcpListener>,
 ) -> io::Result<Running> {
-    let Prepared { in_force, muster, rolls, scribe, status, admin, desk, tls, reloads: (reloads, wishes) } = prepared;
+    let Prepared { in_force, muster, rolls, scribe, status, admin, desk, tls, reloads: (reloads, wishes), .. } =
+        prepared;
     let (address, charter) = (listener.local_addr()?, in_force.charter());
     let mut watches = Watches { keys: terms::key_watch(&config), outgoing: Vec::new() };
     watches.follow("upstream.tls", charter.upstream.dial.tls.as_ref());
@@ -224,11 +230,31 @@ fn serve(
         reload: wish(reloads.clone()),
     });
     let (status_too, orders) = (Arc::clone(&status), Arc::clone(&in_force));
-    let renewal =
-        Renewal { config, in_force: orders, status: status_too, muster, watches, fetching: Some(fetching), tls };
+    let renewal = Renewal {
+        config,
+        in_force: orders,
+        status: status_too,
+        muster: Arc::clone(&muster),
+        watches,
+        fetching: Some(fetching),
+        tls,
+    };
     let reloading = Reloading::start(renewal, source, wishes)?;
     let store = Arc::clone(&charter.store);
-    Ok(Running { address, crew, in_force, keeper, reloading, reloads, store, scribe, status, redirect, _admin: admin })
+    Ok(Running {
+        address,
+        crew,
+        in_force,
+        keeper,
+        reloading,
+        reloads,
+        store,
+        scribe,
+        status,
+        redirect,
+        muster,
+        _admin: admin,
+    })
 }
 
 impl Prepared {
@@ -247,6 +273,11 @@ impl Running {
     /// Where a reload can be asked for.
     pub fn reloads(&self) -> Reloads {
         self.reloads.clone()
+    }
+
+    /// Whether all workers turn to their sockets, and not one of them hangs.
+    pub async fn is_alive(&self) -> bool {
+        self.muster.all_have_looked().await
     }
 
     /// Sends clients away for the drain delay, stops accepting, lets requests in flight finish within the drain timeout, and writes the last snapshot if there is
@@ -390,13 +421,13 @@ fn tls(config: &Config) -> Result<Option<(tls::Terms, Arc<tls::InForce>)>, Start
     }
 }
 
-fn admin(config: &Config, desk: &Arc<Desk>) -> Result<Option<Admin>, StartError> {
+fn admin(config: &Config, handed: &mut Handed, desk: &Arc<Desk>) -> Result<Option<Admin>, StartError> {
     let config::Admin { listen, token, socket } = &config.admin;
     if listen.is_none() && socket.is_none() {
         return Ok(None);
     }
     let token = token.as_ref().map(|token| admin::Token::new(token.expose()));
-    let network = listen.map(edge::bind).transpose()?.map(|listener| (listener, token));
+    let network = listen.map(|address| handed.bind(address)).transpose()?.map(|listener| (listener, token));
     let socket = socket.as_deref().map(admin::bind).transpose()?;
     let admin = Admin::start(admin::Doors { network, socket }, Arc::clone(desk)).map_err(StartError::Threads)?;
     let socket = admin.socket().map(|path| tracing::field::display(path.display()));

@@ -27,6 +27,7 @@ mod legacy;
 mod metrics;
 mod oauth;
 mod operator;
+mod packaging;
 mod paths;
 mod redis;
 mod reload;
@@ -39,6 +40,8 @@ mod smoke;
 mod start;
 mod store;
 mod streams;
+#[cfg(target_os = "linux")]
+mod supervised;
 mod tls;
 mod tokens;
 mod tracing;

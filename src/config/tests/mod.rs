@@ -3,6 +3,7 @@
 //! Guarantees: no test here reads the process's own environment or working directory.
 //! Does not know: single values; their files test them.
 
+mod reference;
 mod secrets;
 mod shipped;
 mod token_keys;

@@ -10,7 +10,7 @@ use super::*;
 const SHIPPED: &str = include_str!("../../../config.toml");
 
 /// The shipped file as if every example in it were wanted.
-fn uncommented() -> String {
+pub(super) fn uncommented() -> String {
     let is_example = |line: &str| {
         let word = line.split(' ').next().unwrap_or_default();
         let key = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');

@@ -16,7 +16,7 @@ pub use dialect::{Dialect, Tokens};
 pub use engine::Engine;
 pub use gate::{Gate, Start, user};
 pub use request::{Answer, Call, Connection, exchange};
-pub use run::{Ended, Run};
+pub use run::{Ended, Run, command};
 pub use script::{Leg, Scripted, offer};
 pub use upstream::{Seen, Upstream, ok, read_head};
 pub use workers::connections_of_workers;

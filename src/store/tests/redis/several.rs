@@ -171,3 +171,29 @@ fn what_a_session_and_a_refresh_cost_the_engine() {
     println!("{each} bytes a session, {} a log entry; {took:?} a refresh, one by one; {script}", with_log - each);
     assert!(each < 500 && with_log - each < 500, "{each} {with_log}");
 }
+
+/// `PORTCULLIS_REDIS_SESSIONS` says how many.
+#[test]
+#[cfg_attr(not(have_redis), ignore = "redis-server is not on the PATH")]
+fn what_many_sessions_cost_the_engine_and_the_start_of_a_gate() {
+    let count = std::env::var("PORTCULLIS_REDIS_SESSIONS").ok().and_then(|it| it.parse().ok()).unwrap_or(20_000);
+    let engine = Engine::start();
+    let used = || -> u64 {
+        let told = engine.ask("INFO memory");
+        told.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap().parse().unwrap()
+    };
+    let before = used();
+    let one = |n: u64| {
+        // Spread over the shards, as random ids are.
+        let id = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        session(id, &format!("user-of-the-sms-gateway-{:08}", n / 2), T0, &policy())
+    };
+    let sessions: Vec<_> = (0..count).map(one).collect();
+    super::super::super::redis::keep(&engine.terms(), &policy(), &sessions, &[], T0).unwrap();
+    let (each, began) = ((used() - before) / count, Instant::now());
+    let (gate, ready) = Gate::begin(engine.terms(), Caps { sessions: 100_000_000, ..CAPS }, &policy());
+    ready.recv_timeout(Duration::from_mins(10)).unwrap();
+    println!("{count} sessions: {each} bytes each in the engine; a gate has read them after {:?}", began.elapsed());
+    assert_eq!(gate.live() as u64, count);
+    assert!(each < 500);
+}
